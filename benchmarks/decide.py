@@ -26,8 +26,8 @@ from benchmarks.harness.run import Benchmark, main
 from benchmarks.heads import over_http
 from benchmarks.heads.intents import SETS
 from benchmarks.heads.quality import Bench, quality
-from tidegate.cli.training import bundled_encoder
 from tidegate.domain.bundle import Calibration, Float32, Head
+from tidegate.node.training import bundled_encoder
 from tidegate.tasks.classify import score
 
 GOALS = (

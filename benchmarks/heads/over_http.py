@@ -18,8 +18,8 @@ from benchmarks.load import closed_loop
 from benchmarks.load.endpoint import Endpoint
 from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.adapters.engines.onnx_encoder import OnnxEncoder
-from tidegate.cli.training import Job, train
 from tidegate.domain.question import Option, Question
+from tidegate.node.training import Job, train
 
 STEPS = 2
 TASK = "bench"

@@ -16,10 +16,10 @@ from benchmarks.heads.intents import OUT_OF_SCOPE, IntentSet, read
 from benchmarks.heads.kept import Arrays, kept, key
 from tidegate.adapters.engines.onnx_encoder import OnnxEncoder
 from tidegate.adapters.fitter import child_process, sklearn_child
-from tidegate.cli.training import encode
 from tidegate.domain.bundle import OperatingPoint
 from tidegate.learning.fit import folds, measure
 from tidegate.learning.rows import Row, TrainingSet, training_set
+from tidegate.node.training import encode
 from tidegate.statistics import linear
 from tidegate.statistics.calibration import Integers, expected_error, null_error, probabilities
 from tidegate.statistics.linear import Float32

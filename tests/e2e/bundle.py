@@ -8,9 +8,9 @@ import msgspec
 from tests.e2e.harness import Config
 from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.adapters.stores.state_directory import open_state_directory
-from tidegate.cli.training import Job, bundled_encoder, train
 from tidegate.demo.rows import example_folder, read_rows
 from tidegate.domain.question import Option, Question
+from tidegate.node.training import Job, bundled_encoder, train
 
 TASK = "support"
 LABELS = ("order_status", "cancel_order", "double_charge")

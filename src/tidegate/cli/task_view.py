@@ -11,10 +11,10 @@ from rich.text import Text
 from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.adapters.encoder_files import read_manifest
 from tidegate.bundles.manifest import check_encoder, unpack
-from tidegate.cli.training import encoder_folder
 from tidegate.domain.bundle import Bundle
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
+from tidegate.node.training import encoder_folder
 
 Stage = Literal["no bundle", "serving unguaranteed", "not served", "unusable"]
 

@@ -30,9 +30,9 @@ def train(
     from tidegate.adapters.stores.state_directory import open_state_directory
     from tidegate.cli.configured import Overrides, configured
     from tidegate.cli.train_view import progress, read_question, read_rows_file, report, summary
-    from tidegate.cli.training import Job, bundled_encoder
-    from tidegate.cli.training import train as run
     from tidegate.config.load import default_state_directory
+    from tidegate.node.training import Job, bundled_encoder
+    from tidegate.node.training import train as run
 
     started = time.perf_counter()
     known = {one.name: one for one in configured(config, Overrides())().tasks}.get(task)

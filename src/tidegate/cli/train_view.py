@@ -9,7 +9,6 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from tidegate.cli.training import Report, Stage, Trained
 from tidegate.config.decode import Decoder
 from tidegate.config.document import Document, read
 from tidegate.config.problem import to_error
@@ -18,6 +17,7 @@ from tidegate.config.tasks import question as question_of
 from tidegate.domain.bundle import Metrics, OperatingPoint
 from tidegate.domain.question import ChoiceValue, Question
 from tidegate.errors import ConfigError, FitError
+from tidegate.node.training import Report, Stage, Trained
 
 WEAKEST = 5
 ADVISED_ERROR = 0.02
