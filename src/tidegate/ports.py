@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 from tidegate.domain.answer import Answer, Usage
 from tidegate.domain.encoding import Encoding
 from tidegate.domain.event import Event
+from tidegate.domain.guarantee import AttemptLedger, Guarantee
 from tidegate.domain.record import Record
 from tidegate.domain.request import Dialect, Surface
 from tidegate.domain.route import Personal
@@ -330,6 +331,39 @@ class Ledger(Protocol):
 
     def totals(self, by: str, since: float | None = None) -> Sequence[Total]:
         """Sum by `source`, `tier`, `tenant`, `model`, `upstream` or `surface`."""
+        ...
+
+
+class GuaranteeStore(Protocol):
+    """Guarantees and the attempts behind them; every call is durable when it returns.
+
+    Raises StateError where the store cannot be used.
+    """
+
+    def load(self, task: str) -> Guarantee | None:
+        """Give the newest guarantee of a task, whatever its state and bundle."""
+        ...
+
+    def history(self, task: str, count: int) -> Sequence[Guarantee]:
+        """Give the last verdicts on a task, newest first."""
+        ...
+
+    def save(self, guarantee: Guarantee, ledger: AttemptLedger | None = None) -> None:
+        """Make a guarantee the newest of its task, and the ledger with it, or neither.
+
+        Without a ledger that of the task stays: a suspension is no attempt.
+        """
+        ...
+
+    def ledger(self, task: str) -> AttemptLedger:
+        """Give the attempts of a task; an empty ledger when there were none."""
+        ...
+
+    def spend(self, task: str, before: AttemptLedger, after: AttemptLedger) -> None:
+        """Write down an attempt before a test row is looked at.
+
+        Raises StateError when the stored ledger is no longer `before`: another test has begun.
+        """
         ...
 
 
