@@ -1,36 +1,36 @@
-"""A bundle as files: `manifest.json` and `head.npy`, read and written without trusting either.
+"""A bundle as files: `manifest.json` and one file a part, read and written without trusting any.
 
-Nothing here touches a disk: folders are `adapters/bundles/folder.py`. Only JSON and npy, never
-pickle. A reader refuses a `format` that it does not know, so the format can grow.
+The parts are in `parts/`. Nothing here touches a disk: folders are `adapters/bundles/folder.py`.
+Only JSON and npy, never pickle. A reader refuses a `format` that it does not know, so the format
+can grow; format 1 had the head and no other part.
 """
 
-import io
-import math
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Literal
 
 import msgspec
-import numpy as np
-from numpy.lib import format as npy
 
+from tidegate.bundles.parts import head as head_part
+from tidegate.bundles.parts import ngrams as ngrams_part
+from tidegate.bundles.parts import novelty as novelty_part
+from tidegate.bundles.parts import static as static_part
+from tidegate.bundles.parts.arrays import REMEDY
 from tidegate.domain.bundle import (
     PLAIN_NAME,
     Bundle,
-    Calibration,
-    Float32,
     Golden,
     Head,
     Metrics,
+    Novelty,
     Provenance,
+    StaticHead,
 )
 from tidegate.errors import BundleError
 
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 MANIFEST = "manifest.json"
-HEAD = "head.npy"
-"""Float32, one row a label: the weights, then the bias in the last column."""
-FEWEST_LABELS = 2
 HASH_DIGITS = 12
 
 
@@ -42,24 +42,19 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     size_bytes: int
 
 
-class HeadEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The head, but for its weights."""
-
-    labels: tuple[str | bool, ...]
-    calibration: Calibration
-    dimensions: int
-
-
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What `manifest.json` holds."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1, 2]
     name: str
     version: str
     content_hash: str
     created: float
     encoder: str
-    head: HeadEntry
+    head: head_part.Entry
+    ngrams: ngrams_part.Entry | None = None
+    static: static_part.Entry | None = None
+    novelty: novelty_part.Entry | None = None
     questions: tuple[str, ...]
     metrics: Metrics
     provenance: Provenance
@@ -80,35 +75,38 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
     provenance: Provenance
     golden: tuple[Golden, ...]
     licence: str | None = None
+    static: StaticHead | None = None
+    novelty: Novelty | None = None
 
 
 def pack(draft: Draft, number: int) -> tuple[str, dict[str, bytes]]:
     """Give the version, `NUMBER-HASH`, and the content of each file of the new bundle."""
     check_name(draft.name)
-    head = _write_head(draft.head)
+    files: dict[str, bytes] = {}
     manifest = Manifest(
+        format=FORMAT,
         name=draft.name,
         version="",
         content_hash="",
         created=draft.created,
         encoder=draft.encoder,
-        head=HeadEntry(
-            labels=draft.head.labels,
-            calibration=draft.head.calibration,
-            dimensions=draft.head.weights.shape[1],
-        ),
+        head=head_part.write(draft.head, files),
+        ngrams=ngrams_part.write(draft.head.ngrams, files),
+        static=static_part.write(draft.static, files),
+        novelty=novelty_part.write(draft.novelty, files),
         questions=draft.questions,
         metrics=draft.metrics,
         provenance=draft.provenance,
         golden=draft.golden,
         licence=draft.licence,
-        files=(FileEntry(name=HEAD, sha256=sha256(head).hexdigest(), size_bytes=len(head)),),
+        files=(),
     )
-    content_hash = _content_hash(manifest)
+    manifest = msgspec.structs.replace(manifest, files=_entries(files))
+    content_hash = _content_hash(msgspec.json.encode(manifest))
     version = f"{number}-{content_hash[:HASH_DIGITS]}"
     manifest = msgspec.structs.replace(manifest, version=version, content_hash=content_hash)
     text = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-    return version, {MANIFEST: text + b"\n", HEAD: head}
+    return version, {MANIFEST: text + b"\n", **files}
 
 
 def unpack(files: Mapping[str, bytes], *, name: str, version: str) -> Bundle:
@@ -120,30 +118,29 @@ def unpack(files: Mapping[str, bytes], *, name: str, version: str) -> Bundle:
     manifest = _read_manifest(files, where)
     if (manifest.name, manifest.version) != (name, version):
         raise BundleError(f"{where}: its manifest says `{manifest.name}` {manifest.version}.")
-    if _content_hash(manifest) != manifest.content_hash or not version.endswith(
+    if _content_hash(files[MANIFEST]) != manifest.content_hash or not version.endswith(
         f"-{manifest.content_hash[:HASH_DIGITS]}"
     ):
-        raise BundleError(f"{where}: the manifest was altered; {_REMEDY}")
+        raise BundleError(f"{where}: the manifest was altered; {REMEDY}")
     _check_files(manifest, files, where)
-    weights = _read_head(files[HEAD], manifest.head, where)
-    _check_values(manifest, where)
+    labels, dimensions = len(manifest.head.labels), manifest.head.dimensions
+    head = head_part.read(manifest.head, files, where=where)
+    ngrams = ngrams_part.read(manifest.ngrams, files, labels=labels, where=where)
+    _check_golden(manifest.golden, labels, where)
     return Bundle(
         name=name,
         version=version,
         content_hash=manifest.content_hash,
         created=manifest.created,
         encoder=manifest.encoder,
-        head=Head(
-            labels=manifest.head.labels,
-            weights=_frozen(weights[:, :-1]),
-            bias=_frozen(weights[:, -1]),
-            calibration=manifest.head.calibration,
-        ),
+        head=replace(head, ngrams=ngrams),
         questions=manifest.questions,
         metrics=manifest.metrics,
         provenance=manifest.provenance,
         golden=manifest.golden,
         licence=manifest.licence,
+        static=static_part.read(manifest.static, files, labels=labels, where=where),
+        novelty=novelty_part.read(manifest.novelty, files, dimensions=dimensions, where=where),
     )
 
 
@@ -166,78 +163,59 @@ def check_encoder(bundle: Bundle, encoder: str) -> None:
         )
 
 
-_REMEDY = "restore it from where it was made, or train again: tidegate train FILE.jsonl --task NAME"
-
-
 def _read_manifest(files: Mapping[str, bytes], where: str) -> Manifest:
     text = files.get(MANIFEST)
     if text is None:
-        raise BundleError(f"{where} has no {MANIFEST}; {_REMEDY}")
+        raise BundleError(f"{where} has no {MANIFEST}; {REMEDY}")
     try:
         return msgspec.json.decode(text, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BundleError(f"{where}: {MANIFEST} cannot be read: {error}; {_REMEDY}") from error
+        raise BundleError(f"{where}: {MANIFEST} cannot be read: {error}; {REMEDY}") from error
 
 
-def _content_hash(manifest: Manifest) -> str:
-    """Hash all that makes two bundles differ in what they answer or where they come from."""
-    content = msgspec.structs.replace(manifest, version="", content_hash="", created=0.0)
+def _content_hash(text: bytes) -> str:
+    """Hash all that makes two bundles differ in what they answer or where they come from.
+
+    Of the document as it stands, so that a field of a later version changes no hash of before.
+    """
+    document = msgspec.json.decode(text, type=dict[str, object])
+    content = document | {"version": "", "content_hash": "", "created": 0.0}
     return sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
+def _parts(manifest: Manifest) -> list[str]:
+    """List the files that the parts of this manifest need."""
+    optional = (
+        (manifest.ngrams, ngrams_part.FILE),
+        (manifest.static, static_part.FILE),
+        (manifest.novelty, novelty_part.FILE),
+    )
+    return [head_part.FILE, *(file for entry, file in optional if entry is not None)]
+
+
+def _entries(files: Mapping[str, bytes]) -> tuple[FileEntry, ...]:
+    return tuple(
+        FileEntry(name=name, sha256=sha256(content).hexdigest(), size_bytes=len(content))
+        for name, content in files.items()
+    )
+
+
 def _check_files(manifest: Manifest, files: Mapping[str, bytes], where: str) -> None:
-    if [entry.name for entry in manifest.files] != [HEAD]:
-        raise BundleError(f"{where}: the manifest must list exactly `{HEAD}`; {_REMEDY}")
+    needed = _parts(manifest)
+    if manifest.format == 1 and needed != [head_part.FILE]:
+        raise BundleError(f"{where}: format 1 has no part but the head; {REMEDY}")
+    if sorted(entry.name for entry in manifest.files) != sorted(needed):
+        listed = ", ".join(f"`{name}`" for name in needed)
+        raise BundleError(f"{where}: the manifest must list exactly {listed}; {REMEDY}")
     for entry in manifest.files:
         content = files.get(entry.name)
         if content is None:
-            raise BundleError(f"{where}: `{entry.name}` is missing; {_REMEDY}")
+            raise BundleError(f"{where}: `{entry.name}` is missing; {REMEDY}")
         if len(content) != entry.size_bytes or sha256(content).hexdigest() != entry.sha256:
-            raise BundleError(f"{where}: `{entry.name}` does not match its sha256; {_REMEDY}")
+            raise BundleError(f"{where}: `{entry.name}` does not match its sha256; {REMEDY}")
 
 
-def _check_values(manifest: Manifest, where: str) -> None:
-    labels = manifest.head.labels
-    if len(labels) < FEWEST_LABELS or len(set(labels)) != len(labels):
-        raise BundleError(f"{where}: a head needs two or more different labels.")
-    calibration = manifest.head.calibration
-    if calibration.temperature <= 0 or abs(calibration.slope) >= 1:
-        raise BundleError(f"{where}: the temperature must be above 0, its slope between -1 and 1.")
-    for golden in manifest.golden:
-        if len(golden.probabilities) != len(labels) or not all(
-            0.0 <= p <= 1.0 for p in golden.probabilities
-        ):
+def _check_golden(golden: tuple[Golden, ...], labels: int, where: str) -> None:
+    for one in golden:
+        if len(one.probabilities) != labels or not all(0.0 <= p <= 1.0 for p in one.probabilities):
             raise BundleError(f"{where}: golden scores must be one probability a label.")
-
-
-def _write_head(head: Head) -> bytes:
-    matrix = np.ascontiguousarray(np.column_stack((head.weights, head.bias)), dtype="<f4")
-    buffer = io.BytesIO()
-    npy.write_array(buffer, matrix, version=(1, 0), allow_pickle=False)
-    return buffer.getvalue()
-
-
-def _read_head(content: bytes, entry: HeadEntry, where: str) -> Float32:
-    """Read npy by hand: the header's shape is compared before any memory is asked for."""
-    buffer = io.BytesIO(content)
-    try:
-        npy.read_magic(buffer)
-        shape, is_fortran, dtype = npy.read_array_header_1_0(buffer)
-    except ValueError as error:
-        raise BundleError(f"{where}: `{HEAD}` is not an npy file; {_REMEDY}") from error
-    expected = (len(entry.labels), entry.dimensions + 1)
-    if shape != expected or is_fortran or dtype != np.dtype("<f4"):
-        raise BundleError(f"{where}: `{HEAD}` holds {dtype} {shape}, expected float32 {expected}.")
-    body = content[buffer.tell() :]
-    if len(body) != dtype.itemsize * math.prod(expected):
-        raise BundleError(f"{where}: `{HEAD}` is cut or too long; {_REMEDY}")
-    matrix: Float32 = np.frombuffer(body, dtype=np.float32).reshape(expected)
-    if not np.isfinite(matrix).all():
-        raise BundleError(f"{where}: `{HEAD}` holds NaN or infinity; {_REMEDY}")
-    return matrix
-
-
-def _frozen(array: Float32) -> Float32:
-    copy = np.ascontiguousarray(array)
-    copy.setflags(write=False)
-    return copy

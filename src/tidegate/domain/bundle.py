@@ -29,11 +29,24 @@ class Calibration:
     slope: float
 
 
+NgramScheme = Literal["words-1-2"]
+"""How a text becomes hashed n-grams, see `statistics/ngrams.py`; another way gets another name."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NgramChannel:
+    """What the n-grams of a text add to a head's scores."""
+
+    scheme: NgramScheme
+    weights: Float32
+    """One row a bucket, one column a label; read-only."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
     """A linear classifier on the encoder's pooled vector, with its calibration.
 
-    Scores are weights @ vector + bias, in the order of `labels`.
+    Scores are weights @ vector + bias, in the order of `labels`, plus those of `ngrams`.
     """
 
     labels: tuple[ChoiceValue, ...]
@@ -41,6 +54,27 @@ class Head:
     """One row a label, one column a dimension of the encoder; read-only."""
     bias: Float32
     calibration: Calibration
+    ngrams: NgramChannel | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StaticHead:
+    """A linear classifier on static embeddings, with its own calibration; labels as the head's."""
+
+    table: str
+    """Fingerprint of the table of token vectors that it reads."""
+    weights: Float32
+    """One row a label, one column a dimension of the table; read-only."""
+    bias: Float32
+    calibration: Calibration
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Novelty:
+    """Where the rows that the head was fitted on lie, to tell what is unlike all of them."""
+
+    centres: Float32
+    """One row a centre, one column a dimension of the encoder; read-only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +143,5 @@ class Bundle:
     golden: tuple[Golden, ...]
     licence: str | None = None
     """What the operator states about the labels; None when nothing was stated."""
+    static: StaticHead | None = None
+    novelty: Novelty | None = None

@@ -1,31 +1,35 @@
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
 from tidegate.bundles.manifest import (
-    HEAD,
     MANIFEST,
     Draft,
-    Manifest,
     _content_hash,
     check_encoder,
     check_name,
     pack,
     unpack,
 )
+from tidegate.bundles.parts.head import FILE as HEAD
 from tidegate.domain.bundle import (
     Bundle,
     Calibration,
+    Float32,
     Golden,
     Head,
     Metrics,
+    NgramChannel,
+    Novelty,
     OperatingPoint,
     Provenance,
+    StaticHead,
 )
 from tidegate.errors import BundleError
 
@@ -54,6 +58,29 @@ def draft(**changes: object) -> Draft:
         **changes,
     }
     return Draft(**fields)  # type: ignore[arg-type]
+
+
+def full_draft() -> Draft:
+    """Make a draft with every optional part."""
+    generator = np.random.default_rng(2)
+
+    def matrix(rows: int, columns: int) -> Float32:
+        return generator.normal(size=(rows, columns)).astype(np.float32)
+
+    return draft(
+        head=head(ngrams=NgramChannel("words-1-2", matrix(8, 3))),
+        static=StaticHead("t" * 64, matrix(3, 2), matrix(1, 3)[0], Calibration(0.8, 0.0)),
+        novelty=Novelty(matrix(5, 4)),
+    )
+
+
+FILES = ("head.npy", "ngrams.npy", "static.npy", "novelty.npy")
+
+
+def npy_shape(content: bytes) -> tuple[int, int]:
+    """Read the shape that the header of an npy file states."""
+    rows, columns = np.load(io.BytesIO(content)).shape
+    return rows, columns
 
 
 def unpacked(version: str, files: Mapping[str, bytes]) -> Bundle:
@@ -127,7 +154,7 @@ def test_a_file_name_that_leaves_the_folder_is_refused(name: str) -> None:
 
 def test_a_format_from_the_future_is_refused() -> None:
     with pytest.raises(BundleError, match="cannot be read"):
-        unpacked(*altered(lambda manifest: manifest.update(format=2)))
+        unpacked(*altered(lambda manifest: manifest.update(format=3)))
 
 
 def test_an_unknown_field_is_refused() -> None:
@@ -181,30 +208,94 @@ def test_golden_scores_that_are_no_probabilities_are_refused() -> None:
         unpacked(*pack(draft(golden=(Golden("a text", (0.5, 0.5)),)), 1))
 
 
-def resigned(content: bytes) -> tuple[str, dict[str, bytes]]:
-    """Put other bytes in the place of the head, with hashes that fit."""
-    version, files = pack(draft(), 1)
-    manifest = json.loads(files[MANIFEST])
-    entry = {"name": HEAD, "sha256": sha256(content).hexdigest(), "size_bytes": len(content)}
-    manifest["files"] = [entry]
-    digest = _content_hash(msgspec.json.decode(json.dumps(manifest), type=Manifest))
+def resigned(changes: Mapping[str, bytes], **fields: object) -> tuple[str, dict[str, bytes]]:
+    """Put other files and fields in the place of those there were, under hashes that fit."""
+    _, files = pack(full_draft(), 1)
+    files |= changes
+    manifest = json.loads(files.pop(MANIFEST)) | fields
+    manifest["files"] = [
+        {"name": name, "sha256": sha256(content).hexdigest(), "size_bytes": len(content)}
+        for name, content in files.items()
+        if name in changes or name in {one["name"] for one in manifest["files"]}
+    ]
+    digest = _content_hash(json.dumps(manifest).encode())
     version = f"1-{digest[:12]}"
     manifest |= {"content_hash": digest, "version": version}
-    return version, {MANIFEST: json.dumps(manifest).encode(), HEAD: content}
+    return version, {MANIFEST: json.dumps(manifest).encode(), **files}
 
 
-def test_pickles_are_not_read() -> None:
+@pytest.mark.parametrize("file", FILES)
+def test_pickles_are_not_read(file: str) -> None:
     with pytest.raises(BundleError, match="not an npy file"):
-        unpacked(*resigned(b"\x80\x04\x95\x00."))
+        unpacked(*resigned({file: b"\x80\x04\x95\x00."}))
 
 
-def test_a_header_that_promises_more_than_there_is_asks_for_no_memory() -> None:
-    _, files = pack(draft(), 1)
-    huge = files[HEAD].replace(b"(3, 5)", b"(3, 500000000000)")
+@pytest.mark.parametrize("file", FILES)
+def test_a_header_that_promises_more_than_there_is_asks_for_no_memory(file: str) -> None:
+    _, files = pack(full_draft(), 1)
+    rows, columns = npy_shape(files[file])
+    huge = files[file].replace(f"({rows}, {columns})".encode(), f"({rows}, 5{'0' * 12})".encode())
     with pytest.raises(BundleError, match="holds float32 "):
-        unpacked(*resigned(huge))
+        unpacked(*resigned({file: huge}))
     with pytest.raises(BundleError, match="cut or too long"):
-        unpacked(*resigned(files[HEAD][:-4]))
+        unpacked(*resigned({file: files[file][:-4]}))
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_number_that_is_none_is_refused_in_every_part(file: str, bad: float) -> None:
+    _, files = pack(full_draft(), 1)
+    content = files[file][:-4] + np.float32(bad).tobytes()
+    with pytest.raises(BundleError, match=f"`{file}` holds NaN or infinity"):
+        unpacked(*resigned({file: content}))
+
+
+def test_every_part_comes_back_as_it_was() -> None:
+    made, read = full_draft(), unpacked(*pack(full_draft(), 1))
+    assert made.head.ngrams is not None
+    assert read.head.ngrams is not None
+    assert read.head.ngrams.scheme == "words-1-2"
+    assert np.array_equal(read.head.ngrams.weights, made.head.ngrams.weights)
+    assert made.static is not None
+    assert read.static is not None
+    assert np.array_equal(read.static.weights, made.static.weights)
+    assert (read.static.table, read.static.calibration) == ("t" * 64, Calibration(0.8, 0.0))
+    assert made.novelty is not None
+    assert read.novelty is not None
+    assert np.array_equal(read.novelty.centres, made.novelty.centres)
+
+
+def test_a_bundle_without_optional_parts_has_none() -> None:
+    read = unpacked(*pack(draft(), 1))
+    assert (read.head.ngrams, read.static, read.novelty) == (None, None, None)
+
+
+def test_a_part_that_is_listed_but_whose_file_is_not_is_refused() -> None:
+    version, files = resigned({})
+    del files["static.npy"]
+    with pytest.raises(BundleError, match=r"`static\.npy` is missing"):
+        unpacked(version, files)
+    with pytest.raises(BundleError, match="must list exactly"):
+        unpacked(*resigned({}, novelty=None))
+
+
+def test_a_bundle_that_was_written_in_format_1_is_read() -> None:
+    folder = Path(__file__).with_name("format_1")
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    read = unpacked(json.loads(files[MANIFEST])["version"], files)
+    assert np.array_equal(read.head.weights, head().weights)
+    assert (read.head.ngrams, read.static, read.novelty) == (None, None, None)
+
+
+def test_format_1_has_no_optional_part() -> None:
+    with pytest.raises(BundleError, match="format 1"):
+        unpacked(*resigned({}, format=1))
+
+
+@pytest.mark.parametrize("buckets", [-4, 0, 1, 6, 2**19])
+def test_a_number_of_buckets_that_is_no_power_of_two_is_refused(buckets: int) -> None:
+    with pytest.raises(BundleError, match="power of two"):
+        unpacked(*resigned({}, ngrams={"scheme": "words-1-2", "buckets": buckets}))
 
 
 def test_a_head_for_another_encoder_is_refused_with_the_remedy() -> None:
