@@ -12,6 +12,7 @@ from tidegate.domain.answer import Answer, Usage
 from tidegate.domain.encoding import Encoding
 from tidegate.domain.event import Event
 from tidegate.domain.guarantee import AttemptLedger, Guarantee
+from tidegate.domain.label import LabelCounts, LabelRow, Owner
 from tidegate.domain.record import Record
 from tidegate.domain.request import Dialect, Surface
 from tidegate.domain.route import Personal
@@ -364,6 +365,29 @@ class GuaranteeStore(Protocol):
 
         Raises StateError when the stored ledger is no longer `before`: another test has begun.
         """
+        ...
+
+
+class LabelStore(Protocol):
+    """Label rows of traffic, sealed under their tenants' keys; bounded.
+
+    Raises StateError where the store cannot be used.
+    """
+
+    def add(self, rows: Sequence[LabelRow]) -> int:
+        """Store rows that are not there yet, all or none; gives how many are new."""
+        ...
+
+    def owners(self) -> Sequence[Owner]:
+        """List whose labels there are."""
+        ...
+
+    def counts(self, owner: Owner, encoder: str) -> LabelCounts:
+        """Count the labelled rows of one owner and encoder."""
+        ...
+
+    def rows(self, owner: Owner, encoder: str) -> Sequence[LabelRow]:
+        """Give all labelled rows of one owner and encoder, oldest first."""
         ...
 
 

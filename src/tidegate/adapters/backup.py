@@ -1,7 +1,8 @@
 """One archive of what a node must not lose, taken while it runs.
 
-In it: keys, pepper, bundles, journal, ledger. Not in it: the admin token, so that a backup that
-gets about opens no running node; the next start makes another.
+In it: keys, pepper, bundles, journal, ledger, guarantees, labels with the keys that open them. Not
+in it: the admin token, so that a backup that gets about opens no running node; the next start makes
+another.
 """
 
 import io
@@ -40,13 +41,19 @@ def back_up(paths: StatePaths, target: Path, *, now: float, version: str) -> Man
         with _replacing(target) as file, tarfile.open(fileobj=file, mode="w") as archive:
             entries = [*_add_keys(archive, paths), *_add_bundles(archive, paths)]
             entries += _add_journal(archive, paths.journal)
-            ledger, schema = _add_ledger(archive, paths.ledger, target.parent)
+            ledger, schema = _add_database(archive, paths.ledger, target.parent)
+            # Keys after labels: a purge meanwhile leaves labels that nothing opens.
+            labels, labels_schema = _add_database(archive, paths.labels, target.parent)
+            entries += _add_label_keys(archive, paths)
+            guarantees, guarantees_schema = _add_database(archive, paths.guarantees, target.parent)
             manifest = Manifest(
                 format=FORMAT,
                 tidegate=version,
                 created=now,
                 ledger_schema=schema,
-                files=(*entries, *ledger),
+                labels_schema=labels_schema,
+                guarantees_schema=guarantees_schema,
+                files=(*entries, *ledger, *labels, *guarantees),
             )
             _add_bytes(archive, MEMBER, msgspec.json.format(msgspec.json.encode(manifest)))
     except (OSError, sqlite3.Error) as error:
@@ -75,6 +82,13 @@ def _add_keys(archive: tarfile.TarFile, paths: StatePaths) -> Iterator[Entry]:
         content = read_private(path)
         if content is not None:
             yield _add_bytes(archive, path.name, content)
+
+
+def _add_label_keys(archive: tarfile.TarFile, paths: StatePaths) -> Iterator[Entry]:
+    for path in sorted(paths.label_keys.glob("*.key")):
+        content = read_private(path)
+        if content is not None:
+            yield _add_bytes(archive, str(path.relative_to(paths.root)), content)
 
 
 def _add_bundles(archive: tarfile.TarFile, paths: StatePaths) -> Iterator[Entry]:
@@ -125,22 +139,22 @@ def _listing(folder: Path) -> list[tuple[str, int]]:
     return found
 
 
-def _add_ledger(
-    archive: tarfile.TarFile, ledger: Path, folder: Path
+def _add_database(
+    archive: tarfile.TarFile, database: Path, folder: Path
 ) -> tuple[tuple[Entry, ...], int]:
     """Add a copy made by SQLite's online backup, and give its schema version."""
-    if not ledger.exists():
+    if not database.exists():
         return (), 0
     with tempfile.TemporaryDirectory(prefix=".tidegate-", dir=folder) as made:
-        copy = Path(made) / ledger.name
-        source = sqlite3.connect(f"file:{quote(str(ledger))}?mode=ro", uri=True)
+        copy = Path(made) / database.name
+        source = sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)
         with closing(source), closing(sqlite3.connect(copy)) as target:
             source.backup(target)
             # The archive holds one file: nothing of it may wait in a log beside it.
             target.execute("PRAGMA journal_mode = DELETE")
             [schema] = target.execute("SELECT version FROM schema_version").fetchone()
         with copy.open("rb") as file:
-            return (_add(archive, ledger.name, file),), int(schema)
+            return (_add(archive, database.name, file),), int(schema)
 
 
 def _add_bytes(archive: tarfile.TarFile, name: str, content: bytes) -> Entry:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from tidegate.adapters.stores.sqlite_ledger import MIGRATIONS
+from tidegate.adapters.stores import sqlite_guarantees, sqlite_labels, sqlite_ledger
 from tidegate.errors import StateError
 
 MEMBER = "manifest.json"
@@ -14,7 +14,8 @@ MOST_BYTES = 16 * 1024 * 1024
 
 _PLAIN = r"(?!\.)[A-Za-z0-9._-]{1,128}"
 _NAMES = re.compile(
-    rf"pepper|keys\.json|ledger\.sqlite|journal/{_PLAIN}\.jsonl|bundles/{_PLAIN}/{_PLAIN}/{_PLAIN}"
+    r"pepper|keys\.json|(ledger|labels|guarantees)\.sqlite"
+    rf"|label_keys/{_PLAIN}\.key|journal/{_PLAIN}\.jsonl|bundles/{_PLAIN}/{_PLAIN}/{_PLAIN}"
 )
 
 
@@ -37,6 +38,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds since the epoch, UTC."""
     ledger_schema: int
     """0: there is no ledger in it."""
+    labels_schema: int = 0
+    guarantees_schema: int = 0
     files: tuple[Entry, ...]
 
 
@@ -56,7 +59,11 @@ def decode(content: bytes, archive: str) -> Manifest:
         raise StateError(
             f"`{archive}` is not a backup of Tidegate: its manifest {error}"
         ) from error
-    if manifest.ledger_schema > len(MIGRATIONS):
+    if (
+        manifest.ledger_schema > len(sqlite_ledger.MIGRATIONS)
+        or manifest.labels_schema > len(sqlite_labels.MIGRATIONS)
+        or manifest.guarantees_schema > len(sqlite_guarantees.MIGRATIONS)
+    ):
         raise _newer(archive, manifest.tidegate)
     names = [entry.name for entry in manifest.files]
     strange = next((name for name in names if not _NAMES.fullmatch(name)), None)

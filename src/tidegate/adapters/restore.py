@@ -19,7 +19,16 @@ from tidegate.adapters.stores.state_directory import StatePaths, open_state_dire
 from tidegate.errors import StateError
 
 _PIECE_BYTES = 1024 * 1024
-_CONTENT = ("keys.json", "pepper", "ledger.sqlite*", "bundles/*", "journal/*.jsonl")
+_CONTENT = (
+    "keys.json",
+    "pepper",
+    "ledger.sqlite*",
+    "labels.sqlite*",
+    "label_keys/*.key",
+    "guarantees.sqlite*",
+    "bundles/*",
+    "journal/*.jsonl",
+)
 """What a node keeps; the admin token is not restored and so stays."""
 
 

@@ -12,7 +12,7 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Back up keys, ledger, journal and bundles. FILE is a secret: the keys' pepper is in it."""
+    """Back up keys, ledger, journal, bundles, labels. FILE is a secret: keys are in it."""
     import time
 
     from tidegate import __version__

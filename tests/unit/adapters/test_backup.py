@@ -11,14 +11,17 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.label_rows import a_label
 from tests.records import a_record
 from tidegate.adapters.backup import back_up
 from tidegate.adapters.backup_manifest import MEMBER
 from tidegate.adapters.record_reader import open_records
 from tidegate.adapters.restore import restore
+from tidegate.adapters.sealing import TenantKeys
 from tidegate.adapters.stores.journal_file import JournalFile
 from tidegate.adapters.stores.journal_mover import JournalMover
 from tidegate.adapters.stores.key_file import KeyFile
+from tidegate.adapters.stores.sqlite_labels import SqliteLabels
 from tidegate.adapters.stores.sqlite_ledger import SqliteLedger
 from tidegate.adapters.stores.state_directory import StatePaths, open_state_directory
 from tidegate.domain.identity import Identity
@@ -94,6 +97,21 @@ def test_everything_comes_back_but_the_admin_token(tmp_path: Path) -> None:
     assert (new.root / BUNDLE).read_text() == "{}"
     assert ids(new.root) == ["moved-0", "moved-1", "moved-2", "waiting-0", "waiting-1"]
     assert not new.admin_token.exists()
+
+
+def test_labels_come_back_with_the_keys_that_open_them(tmp_path: Path) -> None:
+    paths = a_state(tmp_path / "old")
+    secret = b"s" * 32
+    with closing(
+        SqliteLabels.open(paths.labels, TenantKeys(paths.label_keys), secret=secret)
+    ) as old:
+        old.add([a_label()])
+
+    restore(backed_up(paths, tmp_path / "all.tar"), tmp_path / "new", replace=False)
+
+    new = StatePaths(tmp_path / "new")
+    with closing(SqliteLabels.open_to_read(new.labels, TenantKeys(new.label_keys))) as labels:
+        assert [row.label for row in labels.every("acme")] == [a_label().label]
 
 
 def test_a_restored_node_goes_on_where_the_old_one_was(tmp_path: Path) -> None:

@@ -48,6 +48,21 @@ class StatePaths:
         return self.root / "ledger.sqlite"
 
     @property
+    def labels(self) -> Path:
+        """Database of the labels that traffic brought."""
+        return self.root / "labels.sqlite"
+
+    @property
+    def label_keys(self) -> Path:
+        """Folder of the keys under which labels are sealed, one a tenant."""
+        return self.root / "label_keys"
+
+    @property
+    def guarantees(self) -> Path:
+        """Database of guarantees and of the attempts behind them."""
+        return self.root / "guarantees.sqlite"
+
+    @property
     def bundles(self) -> Path:
         """Folder of bundles: `<name>/<version>/`."""
         return self.root / "bundles"

@@ -1,0 +1,441 @@
+"""The label store in SQLite: rows sealed under their tenants' keys, bounded, with a time to live.
+
+What is personal (vector, label, text) is sealed; columns beside it say whose it is and what it may
+be used for, users and near-duplicates only as keyed hashes. Several processes may write.
+"""
+
+import hmac
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Self
+
+import msgspec
+import numpy as np
+
+from tidegate.adapters.sealing import TenantKeys
+from tidegate.adapters.sqlite_file import Migration, open_file, open_for_reading
+from tidegate.domain.label import FitMark, LabelCounts, LabelRow, Origin, Owner, Purge, Purged, Role
+from tidegate.domain.question import ChoiceValue
+from tidegate.errors import StateError
+
+KEEP_ROWS = 20_000
+"""Rows of one owner and use: 25 MB with 384 dimensions."""
+FEWEST_OF_CLASS = 20
+"""A class keeps at least so many fitting rows, however many classes there are."""
+
+MIGRATIONS: tuple[Migration, ...] = (
+    (
+        """
+    CREATE TABLE labels (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        row_id TEXT NOT NULL UNIQUE,
+        task TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        question TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        role TEXT NOT NULL,
+        user_group BLOB NOT NULL,
+        cluster BLOB NOT NULL,
+        user BLOB,
+        class BLOB,
+        priority INTEGER NOT NULL,
+        upstream TEXT NOT NULL,
+        model TEXT NOT NULL,
+        time REAL NOT NULL,
+        zone TEXT NOT NULL,
+        region TEXT NOT NULL,
+        language TEXT NOT NULL,
+        encoder TEXT NOT NULL,
+        generation INTEGER NOT NULL,
+        share REAL NOT NULL,
+        stratum INTEGER NOT NULL,
+        sealed BLOB NOT NULL
+    )
+        """,
+        "CREATE INDEX labels_owner ON labels (task, owner, encoder, role, class, priority)",
+        "CREATE INDEX labels_time ON labels (time)",
+        "CREATE INDEX labels_user ON labels (tenant, user)",
+        """
+    CREATE TABLE fits (
+        task TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        version TEXT NOT NULL,
+        last_row INTEGER NOT NULL,
+        fitted_at REAL NOT NULL,
+        is_stale INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (task, owner, version)
+    )
+        """,
+    ),
+)
+
+_INSERT = """
+    INSERT OR IGNORE INTO labels (
+        row_id, task, owner, tenant, question, origin, role, user_group, cluster, user, class,
+        priority, upstream, model, time, zone, region, language, encoder, generation, share,
+        stratum, sealed
+    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_COLUMNS = """
+    row_id, task, owner, tenant, question, origin, role, user_group, cluster, user, upstream, model,
+    time, zone, region, language, encoder, generation, share, stratum, sealed
+"""
+_FIT_BEYOND = """
+    DELETE FROM labels WHERE number IN (
+        SELECT number FROM (
+            SELECT number, row_number() OVER (PARTITION BY class ORDER BY priority) AS place
+            FROM labels WHERE task = ? AND owner = ? AND role = 'fit' AND origin != 'pending'
+        ) WHERE place > ?
+    )
+"""
+"""Of each class the rows of smallest priority stay: as keyed hashes are uniform, a random sample
+of all that ever came (bottom-k), the same in whatever order it is drawn."""
+_OLDEST_BEYOND = """
+    DELETE FROM labels WHERE number IN (
+        SELECT number FROM labels WHERE task = ? AND owner = ? AND role = ? AND origin = ?
+        ORDER BY number DESC LIMIT -1 OFFSET ?
+    )
+"""
+
+
+class _Sealed(msgspec.Struct, frozen=True, array_like=True):
+    """What only the holder of the tenant's key can read."""
+
+    label: str | bool | None
+    probabilities: tuple[float, ...]
+    vector: bytes
+    """float16, little-endian."""
+    text: str | None = None
+
+
+_ENCODE = msgspec.msgpack.Encoder().encode
+_DECODE = msgspec.msgpack.Decoder(_Sealed).decode
+
+
+class SqliteLabels:
+    """One label store."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, keys: TenantKeys, secret: bytes, keep_rows: int
+    ) -> None:
+        """Made by `open` and `open_to_read`."""
+        self._connection = connection
+        self._keys = keys
+        self._secret = secret
+        self._keep_rows = keep_rows
+
+    @classmethod
+    def open(
+        cls, path: Path, keys: TenantKeys, *, secret: bytes, keep_rows: int = KEEP_ROWS
+    ) -> Self:
+        """Open for writing; `secret` keys the hashes of classes."""
+        return cls(open_file(path, MIGRATIONS), keys, secret, keep_rows)
+
+    @classmethod
+    def open_to_read(cls, path: Path, keys: TenantKeys) -> Self:
+        """Open beside a running node; empty when there is no file."""
+        return cls(open_for_reading(path, MIGRATIONS), keys, b"", KEEP_ROWS)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def add(self, rows: Sequence[LabelRow]) -> int:
+        """Store rows that are not there yet, all or none; gives how many are new."""
+        if not rows:
+            return 0
+        made = [self._insertable(row) for row in rows]
+        with self._transaction() as connection:
+            before = connection.total_changes
+            connection.executemany(_INSERT, made)
+            return connection.total_changes - before
+
+    def owners(self) -> Sequence[Owner]:
+        """List whose labels there are."""
+        found = self._select("SELECT DISTINCT task, owner FROM labels ORDER BY task, owner")
+        return [Owner(task, owner) for task, owner in found]
+
+    def counts(self, owner: Owner, encoder: str) -> LabelCounts:
+        """Count the labelled rows of one owner and encoder."""
+        found = self._select(
+            """
+            SELECT role, origin, count(*), max(number), min(time), max(time) FROM labels
+            WHERE task = ? AND owner = ? AND encoder = ? AND class IS NOT NULL
+            GROUP BY role, origin
+            """,
+            (owner.task, owner.tenant, encoder),
+        ).fetchall()
+        if not found:
+            return LabelCounts()
+        of = {(role, origin): count for role, origin, count, *_ in found}
+        origins: dict[str, int] = {}
+        for (_, origin), count in of.items():
+            origins[origin] = origins.get(origin, 0) + count
+        [(classes,)] = self._select(
+            "SELECT count(DISTINCT class) FROM labels WHERE task = ? AND owner = ? AND encoder = ?",
+            (owner.task, owner.tenant, encoder),
+        ).fetchall()
+        return LabelCounts(
+            rows=sum(of.values()),
+            fit=sum(count for (role, _), count in of.items() if role == "fit"),
+            calibrate=of.get(("calibrate", "audit"), 0),
+            test=of.get(("test", "audit"), 0),
+            by_origin=origins,
+            classes=classes,
+            newest=max(row[3] for row in found),
+            oldest_time=min(row[4] for row in found),
+            newest_time=max(row[5] for row in found),
+        )
+
+    def rows(self, owner: Owner, encoder: str) -> Sequence[LabelRow]:
+        """Give all labelled rows of one owner and encoder, oldest first."""
+        found = self._select(
+            f"SELECT {_COLUMNS} FROM labels"  # noqa: S608 - a constant
+            " WHERE task = ? AND owner = ? AND encoder = ? AND class IS NOT NULL ORDER BY number",
+            (owner.task, owner.tenant, encoder),
+        )
+        return [self._row(row) for row in found]
+
+    def find(self, row_id: str) -> LabelRow | None:
+        """Give one row, labelled or pending."""
+        found = self._select(
+            f"SELECT {_COLUMNS} FROM labels WHERE row_id = ?",  # noqa: S608 - a constant
+            (row_id,),
+        ).fetchone()
+        return None if found is None else self._row(found)
+
+    def every(self, tenant: str | None) -> Iterator[LabelRow]:
+        """Give all rows of a tenant, or of all, for an export."""
+        where, values = ("WHERE tenant = ?", (tenant,)) if tenant else ("", ())
+        for row in self._connection.execute(
+            f"SELECT {_COLUMNS} FROM labels {where} ORDER BY number",  # noqa: S608 - constants
+            values,
+        ):
+            yield self._row(row)
+
+    def prune(self, now: float, *, days: float, pending_s: float) -> int:
+        """Drop what is too old or too much; gives how many rows went."""
+        with self._transaction() as connection:
+            before = connection.total_changes
+            connection.execute("DELETE FROM labels WHERE time < ?", (now - days * 86_400.0,))
+            connection.execute(
+                "DELETE FROM labels WHERE origin = 'pending' AND time < ?", (now - pending_s,)
+            )
+            for owner in self.owners():
+                self._bound(connection, owner)
+            return connection.total_changes - before
+
+    def mark_fitted(self, mark: FitMark) -> None:
+        """Remember which rows a bundle was fitted on."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?, ?, 0)",
+                (
+                    mark.owner.task,
+                    mark.owner.tenant,
+                    mark.version,
+                    mark.last_row,
+                    mark.fitted_at,
+                ),
+            )
+
+    def fits(self, owner: Owner | None = None) -> Sequence[FitMark]:
+        """Give what bundles were fitted on, oldest first."""
+        found = self._select("SELECT * FROM fits ORDER BY fitted_at")
+        marks = [
+            FitMark(Owner(task, of), version, last, at, bool(stale))
+            for task, of, version, last, at, stale in found
+        ]
+        return marks if owner is None else [mark for mark in marks if mark.owner == owner]
+
+    def purge(self, purge: Purge) -> Purged:
+        """Delete rows for good, and destroy the key of a tenant of whom nothing is left."""
+        where, values = _conditions(purge)
+        # Overwritten with zeros, not only unlinked from the tree.
+        self._connection.execute("PRAGMA secure_delete = ON")
+        with self._transaction() as connection:
+            touched = connection.execute(
+                "SELECT task, owner, min(number) FROM labels"  # noqa: S608 - made of constants
+                f" WHERE {where} AND origin != 'pending' GROUP BY task, owner",
+                values,
+            ).fetchall()
+            tenants = [
+                tenant
+                for (tenant,) in connection.execute(
+                    f"SELECT DISTINCT tenant FROM labels WHERE {where}",  # noqa: S608
+                    values,
+                )
+            ]
+            gone = connection.execute(
+                f"DELETE FROM labels WHERE {where}",  # noqa: S608 - made of constants
+                values,
+            ).rowcount
+            for task, owner, first in touched:
+                connection.execute(
+                    "UPDATE fits SET is_stale = 1 WHERE task = ? AND owner = ? AND last_row >= ?",
+                    (task, owner, first),
+                )
+            left = {
+                tenant for (tenant,) in connection.execute("SELECT DISTINCT tenant FROM labels")
+            }
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if purge.tenant is not None and purge.tenant not in tenants:
+            tenants.append(purge.tenant)
+        keys = [tenant for tenant in tenants if tenant not in left and self._keys.destroy(tenant)]
+        owners = {(task, owner) for task, owner, _ in touched}
+        stale = [
+            mark
+            for mark in self.fits()
+            if mark.is_stale and (mark.owner.task, mark.owner.tenant) in owners
+        ]
+        return Purged(gone, tuple(keys), tuple(stale))
+
+    def _bound(self, connection: sqlite3.Connection, owner: Owner) -> None:
+        """Fitting rows are bounded by class, the sample that measures by age: it stays a sample."""
+        named = (owner.task, owner.tenant)
+        [(classes,)] = connection.execute(
+            "SELECT count(DISTINCT class) FROM labels WHERE task = ? AND owner = ?", named
+        ).fetchall()
+        of_class = max(self._keep_rows // max(classes, 1), FEWEST_OF_CLASS)
+        connection.execute(_FIT_BEYOND, (*named, of_class))
+        for role, origin in (("calibrate", "audit"), ("test", "audit"), ("fit", "pending")):
+            connection.execute(_OLDEST_BEYOND, (*named, role, origin, self._keep_rows))
+
+    def _insertable(self, row: LabelRow) -> tuple[object, ...]:
+        sealed = _Sealed(row.label, row.probabilities, row.vector.astype("<f2").tobytes(), row.text)
+        hashed = None if row.label is None else self._class(row.owner, row.label)
+        # SQLite's integers are signed.
+        priority = int.from_bytes(self._hmac(f"priority {row.row_id}")[:8], "big") >> 1
+        return (
+            row.row_id,
+            row.owner.task,
+            row.owner.tenant,
+            row.tenant,
+            row.question,
+            row.origin,
+            row.role,
+            row.group,
+            row.cluster,
+            row.user,
+            hashed,
+            priority,
+            row.upstream,
+            row.model,
+            row.time,
+            row.zone,
+            row.region,
+            row.language,
+            row.encoder,
+            row.generation,
+            row.share,
+            row.stratum,
+            self._keys.seal(row.tenant, _ENCODE(sealed), row.row_id.encode()),
+        )
+
+    def _row(self, columns: Sequence[object]) -> LabelRow:
+        # The table's own columns, in the order of `_COLUMNS`.
+        stored = msgspec.convert(columns, _Columns)
+        content = self._keys.open(stored.tenant, stored.sealed, stored.row_id.encode())
+        try:
+            sealed = _DECODE(content)
+        except msgspec.DecodeError as error:
+            raise StateError(f"the label {stored.row_id} cannot be read: {error}") from error
+        return LabelRow(
+            row_id=stored.row_id,
+            owner=Owner(stored.task, stored.owner),
+            tenant=stored.tenant,
+            question=stored.question,
+            origin=stored.origin,
+            role=stored.role,
+            group=stored.group,
+            cluster=stored.cluster,
+            user=stored.user,
+            label=sealed.label,
+            probabilities=sealed.probabilities,
+            vector=np.frombuffer(sealed.vector, "<f2").astype(np.float32),
+            upstream=stored.upstream,
+            model=stored.model,
+            time=stored.time,
+            zone=stored.zone,
+            region=stored.region,
+            encoder=stored.encoder,
+            generation=stored.generation,
+            share=stored.share,
+            stratum=stored.stratum,
+            language=stored.language,
+            text=sealed.text,
+        )
+
+    def _class(self, owner: Owner, label: ChoiceValue) -> bytes:
+        return self._hmac(f"class {owner.key} {type(label).__name__} {label}")[:8]
+
+    def _hmac(self, what: str) -> bytes:
+        return hmac.digest(self._secret or sha256(b"").digest(), what.encode(), "sha256")
+
+    def _select(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.Error as error:
+            raise StateError(f"the label store cannot be read: {error}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Run a block whole or not at all, alone among the writers of all processes."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                # A full disk has rolled back by itself.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StateError(f"the label store cannot be written: {error}") from error
+
+
+class _Columns(msgspec.Struct, frozen=True, array_like=True):
+    """One row as selected with `_COLUMNS`."""
+
+    row_id: str
+    task: str
+    owner: str
+    tenant: str
+    question: str
+    origin: Origin
+    role: Role
+    group: bytes
+    cluster: bytes
+    user: bytes | None
+    upstream: str
+    model: str
+    time: float
+    zone: str
+    region: str
+    language: str
+    encoder: str
+    generation: int
+    share: float
+    stratum: int
+    sealed: bytes
+
+
+def _conditions(purge: Purge) -> tuple[str, list[object]]:
+    parts: list[str] = []
+    values: list[object] = []
+    for condition, value in (
+        ("tenant = ?", purge.tenant),
+        ("user = ?", purge.user),
+        ("time < ?", purge.before),
+    ):
+        if value is not None:
+            parts.append(condition)
+            values.append(value)
+    if not parts:
+        raise StateError("name what to purge: --tenant, --user with --tenant, or --before")
+    return " AND ".join(parts), values
