@@ -175,6 +175,11 @@ class UpstreamError(TidegateError):
 class UpstreamUnreachable(UpstreamError):
     """No connection: refused, reset, unknown host, or TLS that does not verify."""
 
+    def __init__(self, upstream: str, message: str, *, was_asked: bool = False) -> None:
+        """`was_asked`: the request had been sent, so the upstream may have been at work."""
+        self.was_asked = was_asked
+        super().__init__(upstream, message)
+
 
 class UpstreamTimeout(UpstreamError):
     """The upstream was too slow in one phase."""

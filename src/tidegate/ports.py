@@ -123,6 +123,8 @@ class Batch:
     """At least one event carries generated content (text, a tool call, a finish reason)."""
     is_end: bool
     """The dialect's own end (`[DONE]`) is among the events."""
+    text_bytes: int = 0
+    """Bytes of what was generated in them: words, reasoning, arguments of calls."""
 
 
 class UpstreamStream(Protocol):

@@ -220,4 +220,5 @@ class ConversationStream:
             (*batch.events, *rest.events),
             has_token=batch.has_token or rest.has_token,
             is_end=True,
+            text_bytes=batch.text_bytes + rest.text_bytes,
         )

@@ -121,6 +121,7 @@ def _attempts(record: Record) -> Table:
     table = Table(
         "attempt", "at", "took", "first byte", "target", "model", "place", "outcome", box=None
     )
+    table.add_column("USD", justify="right")
     for number, attempt in enumerate(record.attempts, 1):
         place = attempt.place
         status = "" if attempt.status is None else f" {attempt.status}"
@@ -133,6 +134,7 @@ def _attempts(record: Record) -> Table:
             _plain(attempt.model),
             _plain(f"{place.tier} {place.region}/{place.zone}"),
             _plain(f"{attempt.outcome}{status} {attempt.detail}".rstrip()),
+            usd(attempt.cost_micro_usd, is_estimated=attempt.cost_is_estimated),
         )
     return table
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from tidegate.domain.answer import Usage
 from tidegate.domain.zone import Place
 
 Outcome = Literal[
@@ -60,3 +61,7 @@ class Attempt:
     detail: str = ""
     """A short fixed phrase or an error's message; never request text."""
     retry_after_s: float | None = None
+    usage: Usage | None = None
+    """What it used, stated or estimated; None when nothing can have been generated."""
+    cost_micro_usd: int = 0
+    cost_is_estimated: bool = False

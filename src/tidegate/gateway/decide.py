@@ -47,10 +47,10 @@ class Decider:
         """Relay the whole request; the answer's bytes stay as the upstream wrote them."""
         won = await self._executor.whole(plan, draft)
         answer = won.result.answer
+        draft.usage = draft.paid = settled(draft.request, answer.usage, len(answer.body))
         _, answers, _ = read_decisions_answer(answer.body, ask.questions)
         draft.answered_upstream(won.candidate, answer.model)
         draft.questions = _traced(draft.questions, range(len(answers)), answers)
-        draft.usage = draft.paid = settled(draft.request, answer.usage, len(answer.body))
         draft.reason = draft.questions[0].reason
         return answer
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from tidegate.domain.plan import Attempt, Candidate, Outcome, Plan
-from tidegate.domain.request import Ask, Chat
+from tidegate.domain.request import Request
 from tidegate.errors import DeadlineExceeded, InvalidRequest, NoAnswer, UpstreamError
 from tidegate.gateway.dispatch import Dispatch, Failed, Opened, Succeeded
 from tidegate.gateway.record import Draft
-from tidegate.gateway.settle import settled
+from tidegate.gateway.settle import lost, unseen
 from tidegate.ports import Clock, UpstreamCall
 from tidegate.resilience.cascade import GiveUp, next_step
 
@@ -85,14 +85,13 @@ class Executor:
                 unable = unable or error
                 continue
             except asyncio.CancelledError:
+                draft.model = step.candidate.model
                 self._note(draft, step.candidate, "cancelled", since=now + step.pause_s)
-                # What the call that was under way when the client left may have cost.
-                most = _most_tokens(draft.request.ask)
-                draft.abandoned(step.candidate, settled(draft.request, None, most))
                 raise
-            draft.attempts.append(result.attempt)
             if not isinstance(result, Failed):
+                draft.attempts.append(result.attempt)
                 return Won(step.candidate, result)
+            draft.attempts.append(_with_what_it_used(result, draft.request))
             last = result.error
 
     def _note(
@@ -105,14 +104,17 @@ class Executor:
         detail: str = "",
     ) -> None:
         """Note an attempt that gave neither an answer nor an upstream's error."""
+        duration_s = self._clock.monotonic() - since
         attempt = Attempt(
             target=candidate.upstream,
             model=candidate.model,
             place=candidate.place,
             outcome=outcome,
             started_s=since - draft.request.context.started,
-            duration_s=self._clock.monotonic() - since,
+            duration_s=duration_s,
             detail=detail,
+            # The call that was under way when the client left may have cost something.
+            usage=unseen(draft.request, duration_s) if outcome == "cancelled" else None,
         )
         draft.attempts.append(attempt)
 
@@ -131,9 +133,10 @@ class Executor:
         return await self._dispatch.collected(opened, candidate, call, since)
 
 
-def _most_tokens(ask: Ask) -> int:
-    """Give what an answer that nobody saw may have been long, where the client said it."""
-    return (ask.max_tokens or 0) if isinstance(ask, Chat) else 0
+def _with_what_it_used(failed: Failed, request: Request) -> Attempt:
+    attempt = failed.attempt
+    usage = lost(request, failed.error, waited_s=attempt.duration_s, text_bytes=failed.text_bytes)
+    return attempt if usage is None else replace(attempt, usage=usage)
 
 
 def _no_answer(

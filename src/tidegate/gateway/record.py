@@ -5,12 +5,11 @@ follow from the same record.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tidegate.domain.answer import Source, Usage
 from tidegate.domain.plan import Attempt, Candidate
-from tidegate.domain.price import Cost
 from tidegate.domain.question import QuestionTrace
 from tidegate.domain.record import AbortPhase, CacheState, Phases, Record
 from tidegate.domain.request import Request
@@ -57,9 +56,8 @@ class Draft:
     usage: Usage | None = None
     """Of the whole answer, whoever gave its parts."""
     paid: Usage | None = None
-    """The part of it that an upstream counted for this request; None: nothing was."""
-    paid_as: str = ""
-    """The model's name at that upstream, by which it is priced."""
+    """The part of it that the last attempt used; None: no upstream has answered. What attempts
+    before it may have used stands on them."""
     cache: CacheState = "off"
     cache_age_s: float | None = None
     cache_ttl_s: float | None = None
@@ -82,13 +80,6 @@ class Draft:
         self.place = candidate.place
         self.upstream = candidate.upstream
         self.model = model
-        self.paid_as = candidate.model
-
-    def abandoned(self, candidate: Candidate, spent: Usage) -> None:
-        """Note the upstream that was at work for a client who left before there was an answer."""
-        self.model = self.paid_as = candidate.model
-        self.paid = spent
-        self.usage = spent if self.usage is None else self.usage + spent
 
 
 class Recorder:
@@ -128,8 +119,9 @@ class Recorder:
         request = draft.request
         context = request.context
         duration = self._clock.monotonic() - context.started
-        usage = draft.usage or Usage(0, 0)
-        spent = _cost_here(draft)
+        answered = draft.usage or Usage(0, 0)
+        usage = sum((one.usage for one in draft.attempts if one.usage is not None), answered)
+        attempts = _priced(draft)
         return Record(
             request_id=context.request_id,
             time=context.received_at,
@@ -151,15 +143,15 @@ class Recorder:
             duration_s=duration,
             overhead_s=max(0.0, duration - _waited(draft)),
             phases=_phases(draft),
-            attempts=tuple(draft.attempts),
+            attempts=attempts,
             questions=draft.questions,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             cached_input_tokens=usage.cached_input_tokens,
             usage_is_estimated=usage.is_estimated,
-            cost_micro_usd=spent.micro_usd,
-            cost_is_estimated=spent.is_estimated,
-            central_cost_micro_usd=_cost_at_centre(draft, usage),
+            cost_micro_usd=sum([one.cost_micro_usd for one in attempts]),
+            cost_is_estimated=any(one.cost_is_estimated for one in attempts),
+            central_cost_micro_usd=_cost_at_centre(draft, answered),
             cache=draft.cache,
             lossy=draft.lossy,
             generation=draft.generation.number,
@@ -196,12 +188,22 @@ def _phases(draft: Draft) -> Phases:
     )
 
 
-def _cost_here(draft: Draft) -> Cost:
-    """Price what the request really cost: nothing where no upstream was paid."""
-    if draft.paid is None or draft.model is None:
-        return Cost(0)
-    prices = draft.generation.prices
-    return cost(draft.paid, quote(prices, (draft.paid_as, draft.model)), draft.request.surface)
+def _priced(draft: Draft) -> tuple[Attempt, ...]:
+    """Give the attempts with what each has cost; the last one used what was paid, if anything."""
+    attempts = draft.attempts
+    if draft.paid is not None and attempts:
+        attempts = [*attempts[:-1], replace(attempts[-1], usage=draft.paid)]
+    return tuple([_with_cost(draft, one) for one in attempts])
+
+
+def _with_cost(draft: Draft, attempt: Attempt) -> Attempt:
+    if attempt.usage is None:
+        return attempt
+    # An answer may name the model more exactly than the route does.
+    answered_as = draft.model if attempt.usage is draft.paid else None
+    names = (attempt.model,) if answered_as is None else (attempt.model, answered_as)
+    spent = cost(attempt.usage, quote(draft.generation.prices, names), draft.request.surface)
+    return replace(attempt, cost_micro_usd=spent.micro_usd, cost_is_estimated=spent.is_estimated)
 
 
 def _cost_at_centre(draft: Draft, usage: Usage) -> int | None:

@@ -49,7 +49,7 @@ class Relay:
         self._ticket = ticket
         self._on_end = on_end
         self._started = tools.clock.monotonic()
-        self._relayed_bytes = 0
+        self._text_bytes = 0
         self._kept: list[Event] | None = [] if ticket.key is not None else None
         self._is_closed = False
 
@@ -92,7 +92,7 @@ class Relay:
     def _pass_on(self, batch: Batch) -> bytes:
         """Note one batch; the last one completes the record before its bytes leave."""
         raw = b"".join([event.raw for event in batch.events])
-        self._relayed_bytes += len(raw)
+        self._text_bytes += batch.text_bytes
         if self._kept is not None:
             self._kept.extend(batch.events)
         if batch.is_end:
@@ -133,7 +133,7 @@ class Relay:
         draft = self._draft
         stream = self._opened.stream
         draft.stream_s = self._tools.clock.monotonic() - self._started
-        draft.usage = draft.paid = settle(draft.request, stream.usage, self._relayed_bytes)
+        draft.usage = draft.paid = settle(draft.request, stream.usage, self._text_bytes)
         draft.model = stream.model or draft.model
 
 

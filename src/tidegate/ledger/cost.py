@@ -13,6 +13,10 @@ from tidegate.domain.price_table import PriceTable, Tariff
 from tidegate.domain.request import Surface
 
 _TOKENS_PER_UNIT = 1_000_000
+
+BYTES_PER_TOKEN = 2
+"""Of generated text, in UTF-8: half of the "about 4 bytes" that tiktoken's README gives as the
+average, so that code, numbers and other scripts than Latin are not counted low."""
 _SNAPSHOT = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")
 
 
@@ -62,17 +66,17 @@ def cost(usage: Usage, quoted: Quote, surface: Surface = "chat") -> Cost:
 
 
 def estimate_usage(
-    request_characters: int, answer_bytes: int, max_tokens: int | None = None
+    request_characters: int, text_bytes: int, max_tokens: int | None = None
 ) -> Usage:
-    """Guess the usage that nobody counted, high: one token a character, one a byte of answer.
+    """Guess the usage that nobody counted, high: a token for each character of the request.
 
-    English has about four characters a token, Chinese about one. `answer_bytes` is the generated
-    text where it is known; `max_tokens` bounds it.
+    English has about four characters a token, Chinese about one. `text_bytes` is what was
+    generated; `max_tokens` bounds it.
     """
-    output = answer_bytes if max_tokens is None else min(answer_bytes, max_tokens)
+    output = -(-text_bytes // BYTES_PER_TOKEN)
     return Usage(
         input_tokens=max(request_characters, 1),
-        output_tokens=max(output, 0),
+        output_tokens=output if max_tokens is None else min(output, max_tokens),
         is_estimated=True,
     )
 

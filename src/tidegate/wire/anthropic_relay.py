@@ -10,9 +10,11 @@ from tidegate.domain.event import Event
 from tidegate.errors import MalformedAnswer
 from tidegate.ports import Batch
 from tidegate.wire.anthropic_answer import read_message_usage
+from tidegate.wire.generated import text_bytes
 from tidegate.wire.typed import decode_answer
 
-_TOKENS = frozenset({"content_block_delta", "message_delta"})
+_GROWTH = "content_block_delta"
+_TOKENS = frozenset({_GROWTH, "message_delta"})
 """Kinds of events that carry generated content, or tell that there is none to come."""
 
 
@@ -32,6 +34,7 @@ class _Item(msgspec.Struct):
     type: str
     message: _Head | None = None
     usage: Any = None
+    delta: Any = None
 
 
 _DECODE_ANSWER = msgspec.json.Decoder(_Answer).decode
@@ -67,6 +70,7 @@ class MessageRelayReader:
         self.error: bytes | None = None
         """The data of the error event because of which `feed` raised."""
         self._is_ended = False
+        self._text_bytes = 0
 
     def feed(self, events: Sequence[Event]) -> Batch:
         """Tell what the events are; what follows the end is left out.
@@ -76,13 +80,15 @@ class MessageRelayReader:
         """
         kept: list[Event] = []
         has_token = False
+        before = self._text_bytes
         for event in events:
             if self._is_ended:
                 break
             if event.data:
                 has_token = self._read(event) or has_token
             kept.append(event)
-        return Batch(tuple(kept), has_token=has_token, is_end=self._is_ended)
+        grown = self._text_bytes - before
+        return Batch(tuple(kept), has_token=has_token, is_end=self._is_ended, text_bytes=grown)
 
     def finish(self) -> Batch | None:
         """Give the rest once the connection has closed; None without `message_stop`."""
@@ -92,6 +98,8 @@ class MessageRelayReader:
         """Note what one event tells; says whether it carries generated content."""
         item = _decode(event.data)
         if item.type in _TOKENS:
+            if item.type == _GROWTH:
+                self._text_bytes += text_bytes(item.delta)
             if item.usage is not None:
                 self.usage = read_message_usage(item.usage, self.usage)
             return True

@@ -12,6 +12,7 @@ from tidegate.domain.answer import Usage
 from tidegate.domain.event import Event
 from tidegate.errors import MalformedAnswer
 from tidegate.ports import Batch
+from tidegate.wire.generated import text_bytes
 from tidegate.wire.sse import DONE
 from tidegate.wire.usage import read_usage
 
@@ -51,6 +52,7 @@ class ChatStreamReader:
         self._keep_usage = keep_usage
         self._is_open: dict[int, bool] = {}
         self._is_ended = False
+        self._text_bytes = 0
 
     @property
     def is_finished(self) -> bool:
@@ -65,6 +67,7 @@ class ChatStreamReader:
         """
         kept: list[Event] = []
         has_token = False
+        before = self._text_bytes
         for event in events:
             if self._is_ended:
                 break
@@ -80,7 +83,12 @@ class ChatStreamReader:
                 elif chunk.usage is not None and not self._keep_usage:
                     continue
                 kept.append(event)
-        return Batch(tuple(kept), has_token=has_token, is_end=self._is_ended)
+        return Batch(
+            tuple(kept),
+            has_token=has_token,
+            is_end=self._is_ended,
+            text_bytes=self._text_bytes - before,
+        )
 
     def finish(self) -> Batch | None:
         """Give the rest once the connection has closed; None when something is missing.
@@ -126,7 +134,10 @@ class ChatStreamReader:
             else:
                 self._is_open.setdefault(choice.index, True)
             if choice.text:
+                self._text_bytes += text_bytes(choice.text)
                 has_token = True
-            elif choice.delta and not has_token:
+            elif choice.delta:
+                self._text_bytes += text_bytes(choice.delta)
+            if choice.delta and not has_token:
                 has_token = any(value for name, value in choice.delta.items() if name != "role")
         return has_token

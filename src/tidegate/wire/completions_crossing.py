@@ -5,6 +5,7 @@ have choices as well, there may be several.
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 from tidegate.domain.answer import Usage
 from tidegate.domain.conversation import Conversation
@@ -123,4 +124,4 @@ class CompletionsByChatStream:
 
 def _completed(batch: Batch) -> Batch:
     events = completion_chunks_of(batch.events)
-    return Batch(events, has_token=batch.has_token, is_end=batch.is_end)
+    return replace(batch, events=events)

@@ -9,12 +9,14 @@ from typing import Protocol
 
 from tidegate.domain.answer import Usage
 from tidegate.domain.event import Event
+from tidegate.domain.reply import Growth
 from tidegate.domain.request import Dialect
 from tidegate.errors import InvalidRequest
 from tidegate.ports import Batch
 from tidegate.wire.anthropic_crossing import ANTHROPIC_BACK, ANTHROPIC_FRONT
 from tidegate.wire.completions_crossing import COMPLETIONS_FRONT, CompletionsByChat
 from tidegate.wire.crossed import Crossed
+from tidegate.wire.generated import growth_bytes
 from tidegate.wire.hub import Back, Front, GrowthReader, GrowthWriter
 from tidegate.wire.openai_crossing import OPENAI_BACK, OPENAI_FRONT
 from tidegate.wire.responses_crossing import RESPONSES_FRONT
@@ -179,9 +181,14 @@ class HubStream:
 
     def feed(self, events: Sequence[Event]) -> Batch:
         """See `StreamCrossing`."""
-        return self._writer.write(self._reader.feed(events))
+        return self._written(self._reader.feed(events))
 
     def finish(self) -> Batch | None:
         """See `StreamCrossing`."""
         rest = self._reader.finish()
-        return None if rest is None else self._writer.write(rest)
+        return None if rest is None else self._written(rest)
+
+    def _written(self, growths: Sequence[Growth]) -> Batch:
+        batch = self._writer.write(growths)
+        size = growth_bytes(growths)
+        return replace(batch, text_bytes=size) if size else batch

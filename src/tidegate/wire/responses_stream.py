@@ -12,6 +12,7 @@ from tidegate.domain.answer import Usage
 from tidegate.domain.event import Event
 from tidegate.errors import MalformedAnswer
 from tidegate.ports import Batch
+from tidegate.wire.generated import text_bytes
 from tidegate.wire.responses_failures import failure_body
 from tidegate.wire.usage import read_usage
 
@@ -19,6 +20,8 @@ ENDS = frozenset({"response.completed", "response.incomplete"})
 FAILURES = frozenset({"error", "response.failed"})
 
 _GROWTH = ".delta"
+_NO_TEXT = frozenset({"response.audio.delta"})
+"""It carries sounds in base64; their words come in events of their own."""
 _ITEM_DONE = "response.output_item.done"
 
 
@@ -30,6 +33,7 @@ class _Response(msgspec.Struct):
 class _Item(msgspec.Struct):
     type: str
     response: _Response | None = None
+    delta: Any = None
 
 
 _DECODE = msgspec.json.Decoder(_Item).decode
@@ -45,6 +49,7 @@ class ResponseStreamReader:
         self.error: bytes | None = None
         """The failure because of which `feed` raised, as an error body."""
         self.is_ended = False
+        self._text_bytes = 0
 
     def feed(self, events: Sequence[Event]) -> Batch:
         """Tell what the events are and which to pass on.
@@ -54,13 +59,15 @@ class ResponseStreamReader:
         """
         kept: list[Event] = []
         has_token = False
+        before = self._text_bytes
         for event in events:
             if self.is_ended:
                 break
             if event.data:
                 has_token = self._read(event) or has_token
             kept.append(event)
-        return Batch(tuple(kept), has_token=has_token, is_end=self.is_ended)
+        grown = self._text_bytes - before
+        return Batch(tuple(kept), has_token=has_token, is_end=self.is_ended, text_bytes=grown)
 
     def finish(self) -> Batch | None:
         """Give the rest once the connection has closed: without the last event all is missing."""
@@ -78,6 +85,8 @@ class ResponseStreamReader:
         if item.type in ENDS:
             self.is_ended = True
             return True
+        if item.type.endswith(_GROWTH) and item.type not in _NO_TEXT:
+            self._text_bytes += text_bytes(item.delta)
         return item.type.endswith(_GROWTH) or item.type == _ITEM_DONE
 
 

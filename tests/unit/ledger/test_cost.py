@@ -108,5 +108,6 @@ def test_a_split_request_never_costs_less_than_the_whole(
 
 def test_a_guess_is_high_flagged_and_never_zero() -> None:
     assert estimate_usage(0, 0) == Usage(1, 0, is_estimated=True)
-    assert estimate_usage(400, 1000) == Usage(400, 1000, is_estimated=True)
+    assert estimate_usage(400, 1000) == Usage(400, 500, is_estimated=True)
     assert estimate_usage(400, 1000, max_tokens=16).output_tokens == 16
+    assert estimate_usage(400, 1).output_tokens == 1

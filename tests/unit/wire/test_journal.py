@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.records import a_record
+from tidegate.domain.answer import Usage
 from tidegate.domain.plan import Attempt
 from tidegate.domain.question import QuestionTrace
 from tidegate.domain.zone import Place
@@ -12,12 +13,32 @@ from tidegate.wire import journal
 
 def test_a_full_record_survives_the_round_trip() -> None:
     record = a_record(
-        attempts=(Attempt("edge", "m", Place("pop", "eu", "eu"), "timeout", 0.0, 0.5),),
+        attempts=(
+            Attempt(
+                "edge",
+                "m",
+                Place("pop", "eu", "eu"),
+                "timeout",
+                0.0,
+                0.5,
+                usage=Usage(7, 3, is_estimated=True),
+                cost_micro_usd=9,
+                cost_is_estimated=True,
+            ),
+        ),
         questions=(QuestionTrace("choice", "local", "confident", "t", "t@1", 0.98),),
         lossy=("probabilities",),
         abort_phase="streaming",
     )
     assert journal.decode(journal.encode(record)) == record
+
+
+def test_a_line_from_before_attempts_had_a_cost_is_read() -> None:
+    attempt = Attempt("edge", "m", Place("pop", "eu", "eu"), "ok", 0.0, 0.5)
+    line = msgspec.json.decode(journal.encode(a_record(attempts=(attempt,))))
+    for name in ("usage", "cost_micro_usd", "cost_is_estimated"):
+        del line["attempts"][0][name]
+    assert journal.decode(msgspec.json.encode(line)).attempts == (attempt,)
 
 
 @given(st.text())

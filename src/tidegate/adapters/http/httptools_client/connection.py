@@ -123,7 +123,8 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Close because the node wants it; an exchange under way fails."""
         if self._exchange is not None:
-            self._exchange.fail(UpstreamUnreachable(self._upstream, "the node let it go"))
+            gone = UpstreamUnreachable(self._upstream, "the node let it go", was_asked=True)
+            self._exchange.fail(gone)
         self.abort()
 
     def on_message_begin(self) -> None:
@@ -179,4 +180,6 @@ class Connection(asyncio.Protocol):
         if self._is_head_done:
             return UpstreamCut(self._upstream, "the connection broke off in the answer")
         how = "was reset" if isinstance(exc, ConnectionResetError) else "closed"
-        return UpstreamUnreachable(self._upstream, f"the connection {how} before an answer came")
+        return UpstreamUnreachable(
+            self._upstream, f"the connection {how} before an answer came", was_asked=True
+        )
