@@ -127,4 +127,4 @@ async def test_metrics_count_what_was_answered(tiers: Tiers) -> None:
     text = (await tiers.gateway.admin("/metrics")).body.decode()
 
     assert "tidegate_in_flight 0.0" in text
-    assert "tidegate_journal_lost 0.0" in text
+    assert "tidegate_journal_lost_total 0.0" in text

@@ -6,7 +6,7 @@ from typing import Literal
 from tidegate.domain.answer import Source
 from tidegate.domain.plan import Attempt
 from tidegate.domain.question import QuestionTrace
-from tidegate.domain.request import Surface
+from tidegate.domain.request import Dialect, Surface
 from tidegate.domain.zone import Tier
 
 CacheState = Literal["off", "bypass", "miss", "hit", "shared"]
@@ -75,3 +75,5 @@ class Record:
     abort_phase: AbortPhase | None
     error: str | None
     """Name of the error class, when the request failed."""
+    dialect: Dialect = "openai"
+    """In which the client spoke."""

@@ -160,6 +160,7 @@ class Recorder:
             client_rtt_s=context.client_rtt_s,
             abort_phase=abort_phase,
             error=type(error).__name__ if error else None,
+            dialect=request.dialect,
         )
 
 

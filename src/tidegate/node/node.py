@@ -13,7 +13,7 @@ from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.adapters.clocks.system import SystemClock, SystemIds
 from tidegate.adapters.encoder_files import shipped
 from tidegate.adapters.engines.onnx_encoder import OnnxEncoder, OnnxEncoderSettings
-from tidegate.adapters.exporters.prometheus import CONTENT_TYPE, PrometheusMetrics
+from tidegate.adapters.exporters.prometheus import CONTENT_TYPE, process_metrics, render
 from tidegate.adapters.filesystem import ephemeral_kind
 from tidegate.adapters.stores.admin_token import admin_token
 from tidegate.adapters.stores.journal_file import JournalFile
@@ -39,11 +39,13 @@ from tidegate.gateway.dispatch import Dispatch
 from tidegate.gateway.entrance import Entrance
 from tidegate.gateway.execute import Executor
 from tidegate.gateway.generation import Generations
+from tidegate.gateway.meter import Meter
 from tidegate.gateway.pipeline import Gateway
 from tidegate.gateway.record import Recorder
 from tidegate.gateway.repeat import Repeats
 from tidegate.gateway.stream import Tools
 from tidegate.node.front import in_front
+from tidegate.node.published import known_names, publish
 from tidegate.node.upkeep import KEYS_EVERY_S, MOVE_EVERY_S, PRUNE_EVERY_S, LedgerKeeper, Upkeep
 from tidegate.node.workshop import Built, Workshop
 from tidegate.ports import Log
@@ -74,7 +76,7 @@ class Parts:
     ledger: LedgerKeeper
     encoder: OnnxEncoder
     keys: KeyFile
-    metrics: PrometheusMetrics
+    metrics: Meter
     log: Log
     tls: ServerTls | None
     """Of the data listener."""
@@ -122,6 +124,7 @@ class Node:
                 raise
             former, self.built, self.reload_error = self.built, built, None
             self.generations.swap(built.generation)
+            self.parts.metrics.know(known_names(configuration))
             retiring = asyncio.create_task(self._retire(former, built, tuple(self._retiring)))
             self._retiring.add(retiring)
             retiring.add_done_callback(self._retiring.discard)
@@ -215,6 +218,7 @@ async def running_node(
         )
         stack.push_async_callback(node.close)
         node.admit()
+        parts.metrics.know(known_names(configuration))
         await _start_upkeep(stack, node)
         await _start_listeners(stack, node, configuration, sockets)
         yield node
@@ -254,7 +258,7 @@ async def _open_parts(
     encoder.open()
     encoder.check()
     keys = KeyFile(paths.keys, paths.pepper)
-    return Parts(clock, paths, journal, ledger, encoder, keys, PrometheusMetrics(), log, tls)
+    return Parts(clock, paths, journal, ledger, encoder, keys, Meter(), log, tls)
 
 
 async def _start_upkeep(stack: AsyncExitStack, node: Node) -> None:
@@ -334,7 +338,7 @@ def _data_app(node: Node, configuration: Configuration) -> DataApp:
     dispatch = Dispatch(parts.clock, ids)
     executor = Executor(parts.clock, dispatch)
     gateway = Gateway(tools, node.generations, executor, status_of)
-    _publish(node, cache)
+    publish(node.parts.metrics, node.built.configuration, node.generations, parts.journal, cache)
 
     def refused(error: TidegateError, request_id: str) -> None:
         status = status_of(error)
@@ -351,30 +355,16 @@ def _data_app(node: Node, configuration: Configuration) -> DataApp:
 
 def _admin_app(node: Node) -> AdminApp:
     parts = node.parts
+    process = process_metrics()
     return AdminApp(
         token=admin_token(parts.paths.admin_token),
-        metrics=lambda: (parts.metrics.render(), CONTENT_TYPE),
+        metrics=lambda: (render(parts.metrics.families(), (process,)), CONTENT_TYPE),
         openapi=lambda: document(__version__),
         reload=node.reload,
         status=node.status,
         find=parts.ledger.find,
         request_id=SystemIds().request_id,
     )
-
-
-def _publish(node: Node, cache: MemoryCache) -> None:
-    """Publish the values that are read at each scrape."""
-    gauge = node.parts.metrics.gauge
-    journal = node.parts.journal
-    gauge("tidegate_in_flight", "Requests under way.", node.generations.in_flight)
-    gauge("tidegate_generation", "Configuration in force.", lambda: node.generations.current.number)
-    gauge("tidegate_cache_bytes", "Memory of cached answers.", lambda: cache.size_bytes)
-    gauge(
-        "tidegate_journal_pending",
-        "Records that wait for the disk.",
-        lambda: journal.health().pending,
-    )
-    gauge("tidegate_journal_lost", "Records that were dropped.", lambda: journal.health().lost)
 
 
 @dataclass(frozen=True, slots=True)

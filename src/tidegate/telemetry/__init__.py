@@ -1,0 +1,1 @@
+"""What is told about requests to those who watch: metric families, kept traces, their names."""
