@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +28,14 @@ from tidegate.domain.identity import DEFAULT_SCOPES, SCOPES, Identity, Role, Sco
 from tidegate.domain.key import KeyRow
 from tidegate.domain.record import Record
 from tidegate.mock.server import RunningMock
-from tidegate.node.node import Node, running_node
+from tidegate.node.node import Node
+from tidegate.node.single import running_node
 from tidegate.policy.keys import RANDOM_BYTES, hash_key, key_id, make_key
 
 Config = dict[str, Any]
 Body = Mapping[str, Any]
 
+OK = 200
 TENANT = "default"
 ALL_SCOPES: frozenset[Scope] = frozenset(SCOPES)
 PATHS = {
@@ -108,6 +110,7 @@ class Gateway:
     key: str
     """A key of the tenant `default` with every scope, `debug` too."""
     admin_token: str
+    reread: Callable[[], Configuration]
 
     @property
     def state(self) -> Path:
@@ -197,7 +200,8 @@ class Gateway:
         """Give the record of a request from the ledger, once it is there."""
 
         async def found() -> Record | None:
-            return await self.node.parts.ledger.find(request_id)
+            got = await self.admin(f"/admin/records/{request_id}")
+            return msgspec.json.decode(got.body, type=Record) if got.status == OK else None
 
         return await until(found)
 
@@ -258,7 +262,7 @@ async def running_gateway(
         http = await stack.enter_async_context(
             aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=30))
         )
-        yield Gateway(node, folder, log, http, key, token)
+        yield Gateway(node, folder, log, http, key, token, reread)
 
 
 def write_config(file: Path, config: Config) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 import pytest
 import pytest_asyncio
@@ -11,6 +12,7 @@ from tests.e2e.far import MODEL
 from tests.e2e.harness import chat_body
 from tests.e2e.tiers import Tiers, running_tiers
 from tests.e2e.waiting import until
+from tidegate.adapters.stores.sqlite_ledger import SqliteLedger
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -111,12 +113,10 @@ async def test_every_request_has_one_record_and_one_access_line(tiers: Tiers) ->
 
 async def test_the_journal_is_moved_into_the_ledger_without_being_asked(tiers: Tiers) -> None:
     got = await tiers.gateway.chat()
-    ledger = tiers.gateway.node.parts.ledger._ledger
-    assert ledger is not None
-    run = tiers.gateway.node.parts.ledger._run
 
-    async def is_moved() -> bool:
-        return await run(lambda: ledger.find(got.request_id)) is not None
+    def is_moved() -> bool:
+        with closing(SqliteLedger.open_for_reading(tiers.gateway.state / "ledger.sqlite")) as seen:
+            return seen.find(got.request_id) is not None
 
     assert await until(is_moved)
 

@@ -3,10 +3,12 @@
 import asyncio
 
 from tests.contract.servers import Turn
+from tests.e2e.bundle import task
 from tests.e2e.far import DONE, FINISH, ROLE, delta
 from tests.e2e.harness import Config, Got, chat_body, running_gateway, upstream
 from tests.e2e.tiers import scripted
 from tests.e2e.waiting import until
+from tidegate.adapters.stores.key_file import KeyFile
 
 CLIENTS = 10
 REQUESTS_EACH = 30
@@ -110,7 +112,7 @@ async def test_an_upstream_that_was_removed_is_closed_after_its_last_request() -
 async def test_reloads_that_come_at_once_are_done_one_after_another() -> None:
     async with scripted() as far, running_gateway(to(far.served.url)) as gateway:
         node = gateway.node
-        told = await asyncio.gather(*(node.reload() for _ in range(5)))
+        told = await asyncio.gather(*(node.reload(gateway.reread) for _ in range(5)))
 
         assert [one["generation"] for one in told] == [2, 3, 4, 5, 6]
         assert (await gateway.chat()).status == 200
@@ -139,6 +141,22 @@ async def test_a_broken_file_changes_nothing_and_is_told() -> None:
 
         assert mended.json()["generation"] == 2
         assert status["reload_error"] is None
+
+
+async def test_a_refused_reload_does_not_hide_a_revoked_key() -> None:
+    async with scripted() as far, running_gateway(to(far.served.url)) as gateway:
+        key = gateway.new_key()
+        rows = gateway.node.parts.keys.load().rows
+        KeyFile(gateway.state / "keys.json", gateway.state / "pepper").revoke(
+            rows[-1].identity.key_id, now=0.0
+        )
+        gone = {"support": task(bundle_version="1-0a1b2c3d4e5f")}
+        assert (await gateway.reload(to(far.served.url, tasks=gone))).status == 422
+
+        async def is_refused() -> bool:
+            return (await gateway.send("chat", chat_body(), key=key)).status == 401
+
+        assert await until(is_refused)
 
 
 async def test_a_file_that_is_gone_changes_nothing() -> None:

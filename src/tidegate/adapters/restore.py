@@ -79,8 +79,7 @@ def _manifest(archive: tarfile.TarFile, path: Path) -> Manifest:
 @contextmanager
 def _unused(paths: StatePaths) -> Iterator[None]:
     """Hold the lock that a node holds while it runs."""
-    paths.journal.mkdir(mode=0o700, exist_ok=True)
-    lock = os.open(paths.journal / "worker-0.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         if not _locked(lock):
             raise StateError(

@@ -28,9 +28,13 @@ class ServerTls:
         """For the listener; each handshake takes the certificate that is in force then."""
         self.context.sni_callback = self._choose
 
-    def reload(self) -> None:
-        """Take over what the files hold now; raises ConfigError and keeps the former."""
-        self._current = _context(self._files)
+    def read(self) -> ssl.SSLContext:
+        """Give what the files hold now, for `use`; raises ConfigError."""
+        return _context(self._files)
+
+    def use(self, fresh: ssl.SSLContext) -> None:
+        """Give new connections another certificate from here on."""
+        self._current = fresh
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
         del name, context

@@ -49,12 +49,12 @@ class AdminApp:
     """The ASGI application that operators reach."""
 
     token: str
-    metrics: Callable[[], tuple[bytes, str]]
+    metrics: Callable[[], Awaitable[tuple[bytes, str]]]
     """Gives the text and its content type."""
     openapi: Callable[[], bytes]
     reload: Callable[[], Awaitable[Mapping[str, object]]]
     """Loads the configuration anew; raises ConfigError and leaves the old one in force."""
-    status: Callable[[], Mapping[str, object]]
+    status: Callable[[], Awaitable[Mapping[str, object]]]
     find: Callable[[str], Awaitable[Record | None]]
 
     request_id: Callable[[], str]
@@ -91,12 +91,12 @@ class AdminApp:
     async def _route(self, method: str, path: str, send: Send) -> None:
         match method, path:
             case "GET", "/metrics":
-                text, content_type = self.metrics()
+                text, content_type = await self.metrics()
                 await send_whole(send, 200, text, [(b"content-type", content_type.encode())])
             case "GET", "/openapi.json":
                 await send_whole(send, 200, self.openapi())
             case "GET", "/admin/status":
-                await send_whole(send, 200, msgspec.json.encode(self.status()))
+                await send_whole(send, 200, msgspec.json.encode(await self.status()))
             case "POST", "/admin/reload":
                 await self._reload(send)
             case "GET", _ if path.startswith(_RECORDS):

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import signal
 import sys
 import time
@@ -15,10 +14,10 @@ from tidegate.adapters.notify import Notifier
 from tidegate.config.configuration import Configuration
 from tidegate.config.load import default_state_directory, notify_socket
 from tidegate.errors import TidegateError
-from tidegate.node.node import Node, running_node
+from tidegate.node.node import Node, settle_process
+from tidegate.node.single import running_node
 
 STDOUT = 1
-SWITCH_INTERVAL_S = 0.0005
 
 
 async def serve(
@@ -48,16 +47,12 @@ async def serve(
             reloads: set[asyncio.Task[None]] = set()
 
             def on_hup() -> None:
-                task = asyncio.create_task(_reload(node, manager))
+                task = asyncio.create_task(_reload(node, manager, reread))
                 reloads.add(task)
                 task.add_done_callback(reloads.discard)
 
             loop.add_signal_handler(signal.SIGHUP, on_hup)
-            # What was built at start stays: the collector need not look at it again and again.
-            gc.collect()
-            gc.freeze()
-            # The default of 5 ms would let the ledger's thread keep a request waiting that long.
-            sys.setswitchinterval(SWITCH_INTERVAL_S)
+            settle_process()
             log.event(
                 "node.ready",
                 port=node.port,
@@ -79,11 +74,11 @@ async def serve(
         log.close()
 
 
-async def _reload(node: Node, manager: Notifier) -> None:
+async def _reload(node: Node, manager: Notifier, reread: Callable[[], Configuration]) -> None:
     manager.reloading(time.monotonic())
     # `Node.reload` has logged what is wrong and keeps it for `/admin/status`.
     with contextlib.suppress(TidegateError):
-        await node.reload()
+        await node.reload(reread)
     manager.ready(_status(node))
 
 

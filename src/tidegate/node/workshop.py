@@ -15,6 +15,7 @@ from tidegate.api.arrival import Limits
 from tidegate.bundles.golden import check_golden
 from tidegate.bundles.manifest import check_encoder, unpack
 from tidegate.config.configuration import Configuration, ConfiguredUpstream
+from tidegate.domain.bundle import Bundle
 from tidegate.domain.route import Route
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
@@ -33,6 +34,10 @@ class Built:
     configuration: Configuration
     unserved: Mapping[str, str]
     limits: Limits
+    pool: Mapping[str, tuple[ConfiguredUpstream, Upstream]]
+    """Upstreams by name, with what each was made from."""
+    bundles: Mapping[tuple[str, str], Bundle]
+    """Those in use by name and version, read and checked."""
 
 
 def make_upstream(
@@ -48,24 +53,33 @@ def make_upstream(
 
 
 class Workshop:
-    """Builds generations; reuses upstreams whose settings did not change."""
+    """Builds generations; reuses upstreams whose settings did not change.
+
+    What was built is handed back by `adopt` or by `abandon`, one at a time.
+    """
 
     def __init__(self, clock: Clock, encoder: Encoder, bundles: BundleFolder) -> None:
         """The encoder is shared by all generations."""
         self._clock = clock
         self._encoder = encoder
         self._bundles = bundles
-        self._upstreams: dict[str, tuple[ConfiguredUpstream, Upstream]] = {}
+        self._pool: Mapping[str, tuple[ConfiguredUpstream, Upstream]] = {}
+        self._checked: Mapping[tuple[str, str], Bundle] = {}
 
-    async def build(self, configuration: Configuration, number: int, *, strict: bool) -> Built:
+    async def build(
+        self, configuration: Configuration, number: int, *, strict: bool, keep: bool = False
+    ) -> Built:
         """Build and open everything that a configuration names, beside what serves now.
 
         With `strict` a task whose bundle cannot be used is an error; without, it goes unserved.
+        With `keep`, bundles in use are taken as they were checked.
         """
         prices = load_prices(configuration.prices)
-        tasks, unserved = await self._tasks(configuration.tasks, strict=strict)
-        upstreams = await self._open_upstreams(configuration)
+        checked = dict(self._checked) if keep else {}
+        tasks, unserved = await self._tasks(configuration.tasks, checked, strict=strict)
         routes = configuration.routes
+        pool = await self._open_upstreams(configuration)
+        upstreams = {name: upstream for name, (_, upstream) in pool.items()}
         generation = Generation(
             number=number,
             content=configuration.content_hash,
@@ -81,7 +95,20 @@ class Workshop:
             encoder=self._encoder,
             prices=prices,
         )
-        return Built(generation, configuration, unserved, _limits(configuration))
+        used = {(one.bundle.name, one.bundle.version): one.bundle for one in tasks.values()}
+        return Built(generation, configuration, unserved, _limits(configuration), pool, used)
+
+    def adopt(self, built: Built) -> None:
+        """Take what was built as what is in use."""
+        self._pool = built.pool
+        self._checked = built.bundles
+
+    async def abandon(self, built: Built) -> None:
+        """Close what was opened for something that will not serve."""
+        for name, (_, upstream) in built.pool.items():
+            known = self._pool.get(name)
+            if known is None or known[1] is not upstream:
+                await upstream.close()
 
     async def discard(self, former: Generation, current: Generation) -> None:
         """Close the upstreams that only the former generation used."""
@@ -91,16 +118,18 @@ class Workshop:
 
     async def close(self) -> None:
         """Close all upstreams."""
-        for _, upstream in self._upstreams.values():
+        for _, upstream in self._pool.values():
             await upstream.close()
 
-    async def _open_upstreams(self, configuration: Configuration) -> dict[str, Upstream]:
+    async def _open_upstreams(
+        self, configuration: Configuration
+    ) -> dict[str, tuple[ConfiguredUpstream, Upstream]]:
         """Open what is new and keep what did not change; on an error nothing new stays open."""
         used: dict[str, tuple[ConfiguredUpstream, Upstream]] = {}
         async with AsyncExitStack() as opened:
             for configured in configuration.upstreams:
                 name = configured.settings.name
-                known = self._upstreams.get(name)
+                known = self._pool.get(name)
                 if known is None or known[0] != configured:
                     upstream = make_upstream(configured, configuration, self._clock)
                     opened.push_async_callback(upstream.close)
@@ -108,11 +137,10 @@ class Workshop:
                     known = configured, upstream
                 used[name] = known
             opened.pop_all()
-        self._upstreams = used
-        return {name: upstream for name, (_, upstream) in used.items()}
+        return used
 
     async def _tasks(
-        self, tasks: Sequence[Task], *, strict: bool
+        self, tasks: Sequence[Task], checked: dict[tuple[str, str], Bundle], *, strict: bool
     ) -> tuple[dict[str, LoadedTask], dict[str, str]]:
         loaded: dict[str, LoadedTask] = {}
         unserved: dict[str, str] = {}
@@ -122,21 +150,23 @@ class Workshop:
                 unserved[task.name] = f"there is no bundle `{task.bundle}` yet"
                 continue
             try:
-                loaded[task.name] = await self._load(task, version)
+                key = task.bundle, version
+                if key not in checked:
+                    checked[key] = await self._read(*key)
+                loaded[task.name] = join(task, checked[key])
             except (BundleError, StateError) as error:
                 if strict:
                     raise
                 unserved[task.name] = str(error)
         return loaded, unserved
 
-    async def _load(self, task: Task, version: str) -> LoadedTask:
+    async def _read(self, name: str, version: str) -> Bundle:
         """Read a bundle and check that it gives its golden scores here."""
-        files_of_bundle = self._bundles.read(task.bundle, version)
-        bundle = unpack(files_of_bundle, name=task.bundle, version=version)
+        bundle = unpack(self._bundles.read(name, version), name=name, version=version)
         check_encoder(bundle, self._encoder.fingerprint)
         encodings = [await self._encoder.encode(golden.text) for golden in bundle.golden]
         check_golden(bundle, [score(bundle.head, one.vector) for one in encodings])
-        return join(task, bundle)
+        return bundle
 
     def _answer_content(
         self, route: Route, configuration: Configuration, tasks: Mapping[str, LoadedTask]

@@ -15,6 +15,7 @@ from tests.label_rows import a_label
 from tests.records import a_record
 from tidegate.adapters.backup import back_up
 from tidegate.adapters.backup_manifest import MEMBER
+from tidegate.adapters.process_lock import lock_for_life
 from tidegate.adapters.record_reader import open_records
 from tidegate.adapters.restore import restore
 from tidegate.adapters.sealing import TenantKeys
@@ -185,10 +186,12 @@ def test_a_backup_under_load_has_each_record_exactly_once(tmp_path: Path) -> Non
 def test_a_running_node_is_not_overwritten(tmp_path: Path) -> None:
     paths = a_state(tmp_path / "old")
     archive = backed_up(paths, tmp_path / "a.tar")
-    journal = JournalFile(paths.journal)
-    journal.open()
-    with closing(journal), pytest.raises(StateError, match=r"a node runs on.*stop it"):
-        restore(archive, paths.root, replace=True)
+    unlock = lock_for_life(paths.lock, "The state directory", "stop that node")
+    try:
+        with pytest.raises(StateError, match=r"a node runs on.*stop it"):
+            restore(archive, paths.root, replace=True)
+    finally:
+        unlock()
 
 
 def test_a_state_directory_with_content_is_refused(tmp_path: Path) -> None:
@@ -262,7 +265,7 @@ def test_a_changed_file_is_refused_and_nothing_is_put_in_place(tmp_path: Path) -
     rewritten(archive, nothing, pepper=b"x" * 32)
     with pytest.raises(StateError, match="`pepper` in the backup is not what its manifest says"):
         restore(archive, tmp_path / "new", replace=False)
-    assert {path.name for path in (tmp_path / "new").iterdir()} == {"journal"}
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"node.lock"}
 
 
 def test_a_link_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:

@@ -20,12 +20,18 @@ def admin(reload: Callable[[], Mapping[str, object]] = lambda: {"generation": 2}
     async def find(_request_id: str) -> Record | None:
         return None
 
+    async def metrics() -> tuple[bytes, str]:
+        return b"up 1\n", "text/plain; version=0.0.4; charset=utf-8"
+
+    async def status() -> Mapping[str, object]:
+        return {"generation": 1}
+
     return AdminApp(
         token=TOKEN,
-        metrics=lambda: (b"up 1\n", "text/plain; version=0.0.4; charset=utf-8"),
+        metrics=metrics,
         openapi=lambda: b'{"openapi":"3.1.0"}',
         reload=reloading,
-        status=lambda: {"generation": 1},
+        status=status,
         find=find,
         request_id=lambda: "req-1",
     )

@@ -101,7 +101,7 @@ async def test_changed_files_count_after_a_reload_and_open_connections_stay(
         )
         self_signed(tmp_path, "new.example")
         assert await get("127.0.0.1", port, old, "old.example") == "https 127.0.0.1"
-        tls.reload()
+        tls.use(tls.read())
         new = trusting(certificate)
         assert await get("127.0.0.1", port, new, "new.example") == "https 127.0.0.1"
         with pytest.raises(ssl.SSLCertVerificationError):
@@ -119,7 +119,7 @@ async def test_files_that_cannot_be_used_leave_the_former_in_force(tmp_path: Pat
     async with listening("127.0.0.1", tls.context) as port:
         certificate.write_text("")
         with pytest.raises(ConfigError, match="cannot be used"):
-            tls.reload()
+            tls.read()
         answer = await get("127.0.0.1", port, trusted, "gate.example")
         assert answer == "https 127.0.0.1"
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tidegate.config.load import check_text
-from tidegate.node.node import GRACE_S
+from tidegate.node.data import GRACE_S
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "kubernetes"
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
+from tidegate.adapters.process_lock import lock_for_life
 from tidegate.domain.journal import JournalHealth, current_name, sealed_name, sealed_number
 from tidegate.domain.record import Record
 from tidegate.errors import StateError
@@ -58,7 +59,7 @@ class JournalFile:
         self._is_torn = False
         self._size = 0
         self._file = -1
-        self._lock = -1
+        self._unlock: Callable[[], None] | None = None
 
     def open(self) -> None:
         """Take the lock, seal what an earlier process left and start a new file.
@@ -67,7 +68,8 @@ class JournalFile:
         """
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = _locked(self._folder / f"{self._name}.lock")
+            lock = self._folder / f"{self._name}.lock"
+            self._unlock = lock_for_life(lock, "The journal in", "stop that node")
             self._start_file()
         except OSError as error:
             self.close()
@@ -114,9 +116,9 @@ class JournalFile:
                 pass
             os.close(self._file)
             self._file = -1
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        if self._unlock is not None:
+            self._unlock()
+            self._unlock = None
 
     def _keep(self, line: bytes) -> None:
         if len(self._pending) == self._pending.maxlen:
@@ -198,7 +200,7 @@ class JournalFile:
         )
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._seal()
+            seal(self._path)
             new.rename(self._path)
         except OSError:
             os.close(file)
@@ -206,29 +208,21 @@ class JournalFile:
         self._file = file
         self._size = 0
 
-    def _seal(self) -> None:
-        """Give the current file, if there is one, the next number."""
-        numbers = [
-            number
-            for path in self._folder.glob(f"{self._name}.*.jsonl")
-            if (number := sealed_number(path.name)) is not None
-        ]
-        if self._path.exists():
-            self._path.rename(self._folder / sealed_name(self._name, max(numbers, default=0) + 1))
+
+def seal_all(folder: Path) -> None:
+    """Seal what all workers of an earlier process left; nobody may be writing in the folder."""
+    for path in sorted(folder.glob("*.jsonl")):
+        if sealed_number(path.name) is None:
+            seal(path)
 
 
-def _locked(path: Path) -> int:
-    """Lock the file for this process's life and leave the process id in it."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(lock, 20, 0).decode("ascii", "replace").strip()
-        os.close(lock)
-        raise StateError(
-            f"The journal in `{path.parent}` is in use by process {owner or 'unknown'};"
-            " stop that node or give this one another `--state`"
-        ) from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
+def seal(path: Path) -> None:
+    """Give a current file, if there is one, the next number of its worker."""
+    name = path.stem
+    numbers = [
+        number
+        for other in path.parent.glob(f"{name}.*.jsonl")
+        if (number := sealed_number(other.name)) is not None
+    ]
+    if path.exists():
+        path.rename(path.with_name(sealed_name(name, max(numbers, default=0) + 1)))

@@ -50,6 +50,10 @@ class KeyFile:
         a node that keeps its last snapshot reports the damage once.
         """
         self._stamp = self._look()
+        return self.peek()
+
+    def peek(self) -> KeySnapshot:
+        """Read all keys as `load` does, and leave `changed` as it is."""
         return KeySnapshot(pepper=self._pepper(), rows=tuple(self._read()))
 
     def changed(self) -> bool:

@@ -18,6 +18,11 @@ class StatePaths:
     root: Path
 
     @property
+    def lock(self) -> Path:
+        """Locked by the process that owns the directory, for its life."""
+        return self.root / "node.lock"
+
+    @property
     def pepper(self) -> Path:
         """The secret under which keys are hashed."""
         return self.root / "pepper"

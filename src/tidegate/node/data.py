@@ -1,0 +1,89 @@
+"""What clients reach: the application of the data listener, and its start."""
+
+import socket
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from tidegate.adapters.clocks.system import SystemIds
+from tidegate.adapters.stores.memory_cache import MemoryCache
+from tidegate.api.anthropic import Messages
+from tidegate.api.app import DataApp
+from tidegate.api.failures import status_of
+from tidegate.api.health import Health
+from tidegate.api.intake import Intake
+from tidegate.api.listener import Listener
+from tidegate.api.openai import Surfaces
+from tidegate.config.configuration import Configuration
+from tidegate.domain.record import Record
+from tidegate.errors import TidegateError
+from tidegate.gateway.count import TokenCounts
+from tidegate.gateway.dispatch import Dispatch
+from tidegate.gateway.execute import Executor
+from tidegate.gateway.pipeline import Gateway
+from tidegate.gateway.record import Recorder
+from tidegate.gateway.repeat import Repeats
+from tidegate.gateway.stream import Tools
+from tidegate.node.front import in_front
+from tidegate.node.node import Node
+from tidegate.node.published import publish
+from tidegate.ports import Log
+
+GRACE_S = 15
+"""Requests under way get this long to end when the node stops."""
+
+
+async def start_data(
+    stack: AsyncExitStack, node: Node, configuration: Configuration, sock: socket.socket
+) -> Listener:
+    """Serve clients on a socket until the stack unwinds; returns when requests are accepted."""
+    tls = node.parts.tls
+    listener = Listener(
+        in_front(_data_app(node, configuration), configuration.client_side),
+        sock,
+        head_s=configuration.limits.head_s,
+        grace_s=GRACE_S,
+        tls=None if tls is None else tls.context,
+    )
+    node.listeners.append(listener)
+    await listener.start()
+    stack.push_async_callback(listener.stop)
+    node.port = sock.getsockname()[1]
+    return listener
+
+
+def _data_app(node: Node, configuration: Configuration) -> DataApp:
+    parts = node.parts
+    ids = SystemIds()
+    cache = MemoryCache(configuration.limits.cache_bytes)
+    observers = (_AccessLog(parts.log), parts.metrics)
+    tools = Tools(
+        parts.clock,
+        Recorder(parts.clock, parts.journal, observers),
+        Repeats(parts.clock, cache),
+    )
+    dispatch = Dispatch(parts.clock, ids)
+    executor = Executor(parts.clock, dispatch)
+    gateway = Gateway(tools, node.generations, executor, status_of)
+    publish(node.parts.metrics, node.built.configuration, node.generations, parts.journal, cache)
+
+    def refused(error: TidegateError, request_id: str) -> None:
+        status = status_of(error)
+        parts.metrics.refused(status)
+        parts.log.event(
+            "request.refused", request_id=request_id, status=status, error=type(error).__name__
+        )
+
+    intake = Intake(node.entrance, parts.clock, node.limits, refused)
+    surfaces = Surfaces(intake, gateway, node.generations)
+    messages = Messages(intake, gateway, TokenCounts(parts.clock, node.generations, dispatch))
+    return DataApp(surfaces, messages, Health(node.readiness), ids, parts.log)
+
+
+@dataclass(frozen=True, slots=True)
+class _AccessLog:
+    """Writes the access line of each finished request."""
+
+    log: Log
+
+    def observe(self, record: Record) -> None:
+        self.log.access(record)

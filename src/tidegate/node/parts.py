@@ -1,0 +1,51 @@
+"""What lives as long as a process that serves requests, opened in order and closed in reverse."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from tidegate.adapters.clocks.system import SystemClock
+from tidegate.adapters.encoder_files import shipped
+from tidegate.adapters.engines.onnx_encoder import OnnxEncoder, OnnxEncoderSettings
+from tidegate.adapters.stores.journal_file import JournalFile
+from tidegate.adapters.stores.key_file import KeyFile
+from tidegate.adapters.stores.state_directory import StatePaths
+from tidegate.adapters.tls_files import ServerTls
+from tidegate.config.configuration import Configuration
+from tidegate.gateway.meter import Meter
+from tidegate.ports import Log
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What generations come and go on."""
+
+    clock: SystemClock
+    paths: StatePaths
+    journal: JournalFile
+    encoder: OnnxEncoder
+    keys: KeyFile
+    metrics: Meter
+    log: Log
+    tls: ServerTls | None
+    """Of the data listener."""
+
+
+def open_parts(
+    stack: AsyncExitStack, configuration: Configuration, paths: StatePaths, log: Log, worker: int
+) -> Parts:
+    """Open everything; the journal is that of this `worker`, 0 in a node of one process."""
+    files = configuration.client_side.tls
+    tls = None if files is None else ServerTls(files)
+    journal = JournalFile(paths.journal, name=f"worker-{worker}")
+    journal.open()
+    stack.callback(journal.close)
+    settings = configuration.encoder
+    encoder = OnnxEncoder(
+        shipped(),
+        OnnxEncoderSettings(threads=settings.threads, queue=settings.queue),
+    )
+    stack.callback(encoder.close)
+    encoder.open()
+    encoder.check()
+    keys = KeyFile(paths.keys, paths.pepper)
+    return Parts(SystemClock(), paths, journal, encoder, keys, Meter(), log, tls)

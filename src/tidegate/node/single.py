@@ -1,0 +1,118 @@
+"""A node of one process: it owns the state and serves requests itself."""
+
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from tidegate.adapters.bundles.folder import BundleFolder
+from tidegate.adapters.exporters.prometheus import CONTENT_TYPE, process_metrics, render
+from tidegate.api.listener import bind_tcp, bind_unix
+from tidegate.config.configuration import Configuration, TcpAddress, UnixAddress
+from tidegate.gateway.entrance import Entrance
+from tidegate.gateway.generation import Generations
+from tidegate.node.admin import Operations, port_of, start_admin
+from tidegate.node.data import start_data
+from tidegate.node.node import Node
+from tidegate.node.owner import open_owner, start_jobs
+from tidegate.node.parts import Parts, open_parts
+from tidegate.node.published import known_names
+from tidegate.node.upkeep import KEYS_EVERY_S, MOVE_EVERY_S, Upkeep
+from tidegate.node.workshop import Workshop
+from tidegate.ports import Log
+
+
+@asynccontextmanager
+async def running_node(
+    configuration: Configuration, state: Path, log: Log, reread: Callable[[], Configuration]
+) -> AsyncIterator[Node]:
+    """Run a node for the length of a block.
+
+    Raises TidegateError with the remedy when something cannot start. On the way out requests under
+    way may end, then everything is closed in reverse order, however far it had come.
+    """
+    async with AsyncExitStack() as stack:
+        # Bound first: a taken port is the commonest mistake, so it shows before anything else.
+        data = bind_tcp(configuration.data.host, configuration.data.port)
+        stack.callback(data.close)
+        admin = bind_admin(configuration)
+        stack.callback(admin.close)
+        owner = await open_owner(stack, state, log)
+        parts = open_parts(stack, configuration, owner.paths, log, worker=0)
+        node = await build_node(stack, parts, configuration, number=1)
+        upkeep = Upkeep(log)
+        stack.push_async_callback(upkeep.stop)
+        await start_jobs(upkeep, owner, lambda: node.built.configuration, node.rebuild)
+        start_serving_jobs(upkeep, node)
+        operations = _operations(node, reread)
+        node.listeners.append(await start_admin(stack, owner, operations, configuration, admin))
+        node.admin_port = port_of(configuration, admin)
+        await start_data(stack, node, configuration, data)
+        yield node
+
+
+def bind_admin(configuration: Configuration) -> socket.socket:
+    """Listen where operators are to reach the node."""
+    match configuration.admin:
+        case TcpAddress(host, port):
+            return bind_tcp(host, port)
+        case UnixAddress(path):
+            return bind_unix(path)
+
+
+async def build_node(
+    stack: AsyncExitStack, parts: Parts, configuration: Configuration, number: int
+) -> Node:
+    """Build what serves, with a first generation; nothing is reached from outside yet."""
+    workshop = Workshop(parts.clock, parts.encoder, BundleFolder(parts.paths.bundles))
+    stack.push_async_callback(workshop.close)
+    built = await workshop.build(configuration, number, strict=False)
+    workshop.adopt(built)
+    node = Node(
+        parts,
+        workshop,
+        Generations(built.generation),
+        Entrance(parts.clock),
+        built,
+        started=configuration,
+    )
+    stack.push_async_callback(node.close)
+    node.admit()
+    parts.metrics.know(known_names(configuration))
+    return node
+
+
+def start_serving_jobs(upkeep: Upkeep, node: Node) -> None:
+    """Begin the work that every serving process does beside requests; `upkeep` ends it."""
+    parts = node.parts
+    was_well = True
+
+    async def write_what_waits() -> None:
+        """Write what the disk refused; log when it begins to refuse and when it no longer does."""
+        nonlocal was_well
+        parts.journal.flush()
+        health = parts.journal.health()
+        is_well = health.pending == 0
+        if was_well and not is_well:
+            parts.log.event("journal.failing", error=health.last_error, pending=health.pending)
+        elif is_well and not was_well:
+            parts.log.event("journal.recovered", lost=health.lost)
+        was_well = is_well
+
+    upkeep.every(MOVE_EVERY_S, "journal", write_what_waits)
+    upkeep.every(KEYS_EVERY_S, "keys", node.follow_keys)
+
+
+def _operations(node: Node, reread: Callable[[], Configuration]) -> Operations:
+    process = process_metrics()
+
+    async def metrics() -> tuple[bytes, str]:
+        return render(node.parts.metrics.families(), (process,)), CONTENT_TYPE
+
+    async def reload() -> Mapping[str, object]:
+        return await node.reload(reread)
+
+    async def status() -> Mapping[str, object]:
+        return node.status()
+
+    return Operations(metrics, reload, status)
