@@ -84,7 +84,7 @@ def _interpreter(program: Program) -> Path | None:
 def _environment(folder: Path) -> dict[str, str]:
     """Give an environment without proxies and without what clients would send elsewhere."""
     return {
-        "PATH": os.environ["PATH"],
+        "PATH": os.defpath,
         "HOME": str(folder),
         "NO_PROXY": "127.0.0.1",
         "LITELLM_LOCAL_MODEL_COST_MAP": "True",

@@ -60,7 +60,7 @@ async def shell(code: str, folder: Path, **more: str) -> str:
 def environment(folder: Path) -> dict[str, str]:
     scripts = Path(sys.executable).parent
     return {
-        "PATH": f"{scripts}:{os.environ['PATH']}",
+        "PATH": f"{scripts}:{os.defpath}",
         "HOME": str(folder),
         "PYTHONPATH": str(ROOT / "src"),
     }
