@@ -196,3 +196,5 @@ class AttemptLedger:
     grants_since: int = 0
     outcomes_since: int = 1
     """Product, over those grants, of how many thresholds there were to grant."""
+    granted_at: float = 0.0
+    """Of the newest of those grants, seconds since the epoch."""

@@ -40,13 +40,28 @@ def begun(ledger: AttemptLedger) -> AttemptLedger:
     return replace(ledger, attempts=ledger.attempts + 1, attempts_since=ledger.attempts_since + 1)
 
 
-def granted(ledger: AttemptLedger, outcomes: int) -> AttemptLedger:
+def granted(ledger: AttemptLedger, outcomes: int, now: float = 0.0) -> AttemptLedger:
     """Count a grant of one out of so many possible outcomes, after `begun`."""
     return replace(
         ledger,
         grants_since=ledger.grants_since + 1,
         outcomes_since=ledger.outcomes_since * outcomes,
+        granted_at=now,
     )
+
+
+def choose_rows(ledger: AttemptLedger, delta: float, *, rows: int, younger: int) -> AttemptLedger:
+    """Decide whether the next attempt tests on rows younger than the newest grant only.
+
+    `rows` are all usable test rows, `younger` those since that grant. Rows needed grow with
+    ln(1 / level), so the choice with more rows per needed row wins. Counts decide, no label does.
+    """
+    if ledger.grants_since == 0:
+        return ledger
+    fresh = renewed(ledger, ledger.granted_at)
+    worth_all = rows / -math.log(delta * share(ledger))
+    worth_younger = younger / -math.log(delta * share(fresh))
+    return fresh if worth_younger > worth_all else ledger
 
 
 def renewed(ledger: AttemptLedger, now: float) -> AttemptLedger:
