@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from tidegate.domain.answer import Answer, Usage
-from tidegate.domain.encoding import Encoding
+from tidegate.domain.encoding import Encoding, Wants
 from tidegate.domain.event import Event
 from tidegate.domain.guarantee import AttemptLedger, Guarantee
 from tidegate.domain.label import LabelCounts, LabelRow, Owner
@@ -72,19 +72,27 @@ class Encoder(Protocol):
 
     @property
     def max_tokens(self) -> int:
-        """Tokens that one run reads; the rest is cut and said to be."""
+        """Tokens of one window."""
         ...
 
-    async def encode(self, text: str, deadline: float | None = None) -> Encoding:
+    @property
+    def most_windows(self) -> int:
+        """Windows that a long text may take; what is beyond them is cut and said to be."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """Texts that are encoded at the same time."""
+        ...
+
+    async def encode(
+        self, text: str, deadline: float | None = None, *, wants: Wants = "vector"
+    ) -> Encoding:
         """Encode one text; `deadline` is monotonic seconds.
 
         Raises EngineOverloaded when too many wait, DeadlineExceeded when the turn came too late,
         InvalidRequest for a text that is not valid Unicode.
         """
-        ...
-
-    def count_tokens(self, text: str) -> int:
-        """Count the tokens that `encode` would read, not more than `max_tokens`."""
         ...
 
 

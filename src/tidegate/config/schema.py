@@ -121,6 +121,15 @@ class EncoderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     queue: Annotated[
         int, Meta(ge=1, le=100_000, description="Texts that may wait; more get 503. Default 256.")
     ] = 256
+    windows: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=64,
+            description="Windows in which a long text is read, each a run of the encoder; the rest"
+            " is cut and said to be. Default 4: about 900 tokens of the encoder that ships.",
+        ),
+    ] = 4
 
 
 class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -25,7 +25,7 @@ from tidegate.gateway.repeat import Repeats
 from tidegate.gateway.stream import Tools
 from tidegate.node.front import in_front
 from tidegate.node.node import Node
-from tidegate.node.published import publish
+from tidegate.node.published import publish, publish_encoder
 from tidegate.ports import Log
 
 GRACE_S = 15
@@ -65,6 +65,7 @@ def _data_app(node: Node, configuration: Configuration) -> DataApp:
     executor = Executor(parts.clock, dispatch)
     gateway = Gateway(tools, node.generations, executor, status_of)
     publish(node.parts.metrics, node.built.configuration, node.generations, parts.journal, cache)
+    publish_encoder(parts.metrics, parts.encoder)
 
     def refused(error: TidegateError, request_id: str) -> None:
         status = status_of(error)

@@ -42,7 +42,7 @@ def open_parts(
     settings = configuration.encoder
     encoder = OnnxEncoder(
         shipped(),
-        OnnxEncoderSettings(threads=settings.threads, queue=settings.queue),
+        OnnxEncoderSettings(settings.threads, settings.queue, settings.windows),
     )
     stack.callback(encoder.close)
     encoder.open()

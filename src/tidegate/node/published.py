@@ -1,6 +1,7 @@
 """What of a node is published beside its requests, and the names that labels may show."""
 
 from tidegate import __version__
+from tidegate.adapters.engines.onnx_encoder import OnnxEncoder
 from tidegate.adapters.stores.journal_file import JournalFile
 from tidegate.adapters.stores.memory_cache import MemoryCache
 from tidegate.config.configuration import Configuration
@@ -56,4 +57,13 @@ def publish(
     )
     meter.counter(
         "tidegate_journal_lost", "Records that were dropped.", lambda: journal.health().lost
+    )
+
+
+def publish_encoder(meter: Meter, encoder: OnnxEncoder) -> None:
+    """Publish how much the encoder has to do."""
+    meter.gauge(
+        "tidegate_encoder_pending",
+        "Texts that wait for the encoder or are being encoded.",
+        lambda: encoder.pending,
     )

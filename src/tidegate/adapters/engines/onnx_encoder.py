@@ -1,13 +1,11 @@
 """The text encoder in this process: tokenizers, then ONNX Runtime, one text a run.
 
-A run holds one text and no padding, so a vector never depends on other texts (dynamic int8 takes
-one scale per run). Runs happen in a small thread pool, off the event loop.
+A run holds one window of one text and no padding, so a vector never depends on other texts (dynamic
+int8 takes one scale per run). Runs happen in threads (encoder_queue.py), off the event loop.
 """
 
-import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, cast
@@ -16,16 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.adapters.encoder_files import Manifest, check_files, read_manifest
-from tidegate.domain.encoding import Encoding
-from tidegate.errors import (
-    DeadlineExceeded,
-    EncoderMismatch,
-    EngineError,
-    EngineOverloaded,
-    InvalidRequest,
-)
+from tidegate.adapters.encoder_queue import EncoderQueue, Turn
+from tidegate.domain.encoding import Encoding, TokenStates, Wants
+from tidegate.errors import EncoderMismatch, EngineError, InvalidRequest
 
 if TYPE_CHECKING:
+    from tokenizers import Encoding as Tokens
     from tokenizers import Tokenizer
 
 LARGEST_DEVIATION = 0.005
@@ -36,6 +30,14 @@ LARGEST_DEVIATION = 0.005
 CHARACTERS_PER_TOKEN = 16
 """Only this many characters per token are tokenised, so that a megabyte of text costs what a few
 pages cost. English prose has four to five."""
+MANY_CHARACTERS = 1000
+"""From here on the tokenizer takes its other way in, which lets go of the interpreter: a thousand
+characters of any script hold it for less than 2 ms, 16,000 for up to 30."""
+OVERLAP = 32
+"""Tokens that a window shares with the one before it: a sentence or two, so that what is cut by the
+edge of one is whole in the other."""
+SPECIAL = 2
+"""`[CLS]` and `[SEP]` of each window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class OnnxEncoderSettings:
     """Texts encoded at the same time; each keeps a core busy for some milliseconds."""
     queue: int = 256
     """Texts that may wait for their turn; more are refused at once."""
+    windows: int = 4
+    """Windows that a long text may take, one run each."""
 
 
 class _Session(Protocol):
@@ -62,7 +66,8 @@ class _Opened:
     fingerprint: str
     tokenizer: "Tokenizer"
     session: _Session
-    pool: ThreadPoolExecutor
+    windows: int
+    queue: EncoderQueue
 
 
 class OnnxEncoder:
@@ -72,7 +77,6 @@ class OnnxEncoder:
         self._folder = folder
         self._settings = settings
         self._state: _Opened | None = None
-        self._pending = 0
 
     @property
     def name(self) -> str:
@@ -96,20 +100,36 @@ class OnnxEncoder:
 
     @property
     def max_tokens(self) -> int:
-        """Tokens that one run reads; the rest is cut and said to be."""
+        """Tokens of one window."""
         return self._opened.manifest.max_tokens
+
+    @property
+    def most_windows(self) -> int:
+        """Windows that a long text may take; what is beyond them is cut and said to be."""
+        return self._settings.windows
+
+    @property
+    def threads(self) -> int:
+        """Texts that are encoded at the same time."""
+        return self._settings.threads
+
+    @property
+    def pending(self) -> int:
+        """Texts that wait or are being encoded."""
+        return 0 if self._state is None else self._state.queue.pending
 
     def open(self) -> None:
         """Load the files; raises EncoderMismatch when they are missing or not those listed."""
         manifest = read_manifest(self._folder)
         check_files(self._folder, manifest)
+        settings = self._settings
+        tokenizer = _load_tokenizer(self._folder / manifest.tokenizer, manifest.max_tokens)
+        session = _load_session(self._folder / manifest.model, sums="fast")
+        queue = EncoderQueue(manifest.name, threads=settings.threads, places=settings.queue)
         self._state = _Opened(
-            manifest,
-            manifest.fingerprint,
-            _load_tokenizer(self._folder / manifest.tokenizer, manifest.max_tokens),
-            _load_session(self._folder / manifest.model, sums="fast"),
-            ThreadPoolExecutor(self._settings.threads, thread_name_prefix="encoder"),
+            manifest, manifest.fingerprint, tokenizer, session, settings.windows, queue
         )
+        queue.start(self._in_turn)
 
     def check(self) -> None:
         """Encode the golden texts, which also warms up; raises EncoderMismatch when they differ.
@@ -130,39 +150,20 @@ class OnnxEncoder:
                 f" {LARGEST_DEVIATION:g}); install the locked version of onnxruntime"
             )
 
-    async def encode(self, text: str, deadline: float | None = None) -> Encoding:
+    async def encode(
+        self, text: str, deadline: float | None = None, *, wants: Wants = "vector"
+    ) -> Encoding:
         """Encode one text; `deadline` is monotonic seconds.
 
         Raises EngineOverloaded when too many wait, DeadlineExceeded when the turn came too late,
         InvalidRequest for a text that is not valid Unicode.
         """
-        opened = self._opened
-        settings = self._settings
-        if self._pending >= settings.threads + settings.queue:
-            raise EngineOverloaded(opened.manifest.name, settings.queue)
-        loop = asyncio.get_running_loop()
-        if deadline is not None and deadline <= loop.time():
-            raise DeadlineExceeded("the encoder")
-        self._pending += 1
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await loop.run_in_executor(
-                    opened.pool, _encode_in_turn, opened, text, time.monotonic()
-                )
-        except TimeoutError:
-            raise DeadlineExceeded("the encoder") from None
-        finally:
-            self._pending -= 1
-
-    def count_tokens(self, text: str) -> int:
-        """Count the tokens that `encode` would read, not more than `max_tokens`."""
-        ids, _ = _tokenise(self._opened, text)
-        return len(ids)
+        return await self._opened.queue.take(text, wants, deadline)
 
     def close(self) -> None:
-        """Finish the texts that are being encoded, drop those that wait, release the memory."""
+        """Finish the texts that are being encoded, refuse those that wait, release the memory."""
         if self._state is not None:
-            self._state.pool.shutdown(cancel_futures=True)
+            self._state.queue.close()
             self._state = None
 
     @property
@@ -175,35 +176,96 @@ class OnnxEncoder:
         """The largest difference between golden vectors and those calculated here."""
         opened = self._opened
         differences = [
-            _encode(opened, golden.text).vector[: len(golden.vector)] - np.array(golden.vector)
+            _encode(opened, golden.text, "vector").vector[: len(golden.vector)]
+            - np.array(golden.vector)
             for golden in opened.manifest.golden
         ]
         # np.max lets NaN through, which then fails every comparison.
         return float(np.max(np.abs(differences)))
 
-
-def _encode_in_turn(opened: _Opened, text: str, queued_at: float) -> Encoding:
-    """Encode in the pool's thread, and note how long the text waited for it."""
-    queue_s = time.monotonic() - queued_at
-    return replace(_encode(opened, text), queue_s=queue_s)
-
-
-def _encode(opened: _Opened, text: str) -> Encoding:
-    ids, is_truncated = _tokenise(opened, text)
-    vector = opened.session.run(["e"], {"input_ids": np.array([ids], np.int64)})[0][0]
-    vector.flags.writeable = False
-    return Encoding(vector, len(ids), is_truncated)
+    def _in_turn(self, turn: Turn) -> Encoding:
+        """Encode in a thread of the queue, and note how long the text waited for it."""
+        queue_s = time.monotonic() - turn.queued_at
+        encoding = _encode(self._opened, turn.text, turn.wants, turn.check)
+        return replace(encoding, queue_s=queue_s)
 
 
-def _tokenise(opened: _Opened, text: str) -> tuple[list[int], bool]:
-    limit = CHARACTERS_PER_TOKEN * opened.manifest.max_tokens
+def _encode(
+    opened: _Opened, text: str, wants: Wants, check: Callable[[], None] = lambda: None
+) -> Encoding:
+    """Run every window; `check` raises when nobody waits any more."""
+    windows, is_truncated = _tokenise(opened, text)
+    names = ["e"] if wants == "vector" else ["e", "h"]
+    runs = []
+    for window in windows:
+        check()
+        runs.append(opened.session.run(names, {"input_ids": np.array([window.ids], np.int64)}))
+    spans = _own_spans([len(window.ids) - SPECIAL for window in windows])
+    vectors = _frozen(np.concatenate([run[0] for run in runs]))
+    encoding = Encoding(
+        vectors[0], SPECIAL + sum(end - start for start, end in spans), is_truncated
+    )
+    if len(windows) > 1:
+        vector = _mean(vectors, [end - start for start, end in spans])
+        encoding = replace(encoding, vector=vector, windows=vectors)
+    if wants == "tokens":
+        states = [run[1][0] for run in runs]
+        encoding = replace(encoding, tokens=_joined(windows, states, spans))
+    return encoding
+
+
+def _own_spans(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Part the tokens among the windows: each takes its half of what it shares with another."""
+    half = OVERLAP // 2
+    last = len(lengths) - 1
+    return [
+        (0 if i == 0 else half, length if i == last else length - half)
+        for i, length in enumerate(lengths)
+    ]
+
+
+def _mean(vectors: NDArray[np.float32], tokens: Sequence[int]) -> NDArray[np.float32]:
+    """Mean over windows, each weighing its own tokens, brought back to length 1."""
+    mean = np.array(tokens, np.float32) @ vectors
+    return _frozen((mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32))
+
+
+def _joined(
+    windows: Sequence["Tokens"],
+    states: Sequence[NDArray[np.float32]],
+    spans: Sequence[tuple[int, int]],
+) -> TokenStates:
+    """Join windows to one row of tokens; a shared token is taken where it is farther inside."""
+    rows, offsets = [], []
+    for window, state, (start, end) in zip(windows, states, spans, strict=True):
+        # Before the first token of the text stands `[CLS]`.
+        rows.append(state[start + 1 : end + 1])
+        offsets += window.offsets[start + 1 : end + 1]
+    return TokenStates(_frozen(np.concatenate(rows)), tuple(offsets))
+
+
+def _tokenise(opened: _Opened, text: str) -> tuple[list["Tokens"], bool]:
+    """Give the windows of a text, and whether it goes on behind them."""
+    limit = CHARACTERS_PER_TOKEN * opened.manifest.max_tokens * opened.windows
+    read = text[:limit]
+    tokenizer = opened.tokenizer
     try:
-        encoded = opened.tokenizer.encode(text[:limit])
+        if len(read) < MANY_CHARACTERS:
+            encoded = tokenizer.encode(read)
+        else:
+            encoded = tokenizer.encode_batch([read])[0]
     except TypeError as error:
         raise InvalidRequest(
             "The text is not valid Unicode: it holds a lone surrogate. Send well-formed UTF-8."
         ) from error
-    return encoded.ids, len(text) > limit or bool(encoded.overflowing)
+    rest = encoded.overflowing
+    is_truncated = len(text) > limit or len(rest) >= opened.windows
+    return [encoded, *rest[: opened.windows - 1]], is_truncated
+
+
+def _frozen(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    array.flags.writeable = False
+    return array
 
 
 def _load_tokenizer(path: Path, max_tokens: int) -> "Tokenizer":
@@ -211,7 +273,7 @@ def _load_tokenizer(path: Path, max_tokens: int) -> "Tokenizer":
 
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_padding()
-    tokenizer.enable_truncation(max_tokens)
+    tokenizer.enable_truncation(max_tokens, stride=OVERLAP)
     # `[SEP]` in a text is text: whoever writes it must not steer the model's control tokens.
     tokenizer.encode_special_tokens = True
     return tokenizer

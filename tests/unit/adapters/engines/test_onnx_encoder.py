@@ -27,8 +27,10 @@ TEXT = "Where is my parcel?"
 LONG = "The parcel did not arrive on time. " * 100
 
 
-def build(folder: Path | None = None, *, threads: int = 1, queue: int = 256) -> OnnxEncoder:
-    return OnnxEncoder(folder or shipped(), OnnxEncoderSettings(threads=threads, queue=queue))
+def build(
+    folder: Path | None = None, *, threads: int = 1, queue: int = 256, windows: int = 4
+) -> OnnxEncoder:
+    return OnnxEncoder(folder or shipped(), OnnxEncoderSettings(threads, queue, windows))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def encoder() -> Iterator[OnnxEncoder]:
 
 @pytest.fixture
 def narrow() -> Iterator[OnnxEncoder]:
-    opened = build(threads=1, queue=2)
+    opened = build(threads=1, queue=2, windows=1)
     opened.open()
     yield opened
     opened.close()
@@ -114,23 +116,65 @@ async def test_unusual_texts_get_a_vector_too(encoder: OnnxEncoder, text: str) -
     encoding = await encoder.encode(text)
 
     assert np.linalg.norm(encoding.vector) == pytest.approx(1, abs=1e-5)
-    assert 2 <= encoding.token_count <= encoder.max_tokens
+    assert 2 <= encoding.token_count <= encoder.max_tokens * encoder.most_windows
 
 
-@pytest.mark.parametrize("text", ["a" * 1_000_000, " " * 1_000_000, "€" * 1_000_000, LONG])
+@pytest.mark.parametrize("text", ["a" * 1_000_000, " " * 1_000_000, "€" * 1_000_000, LONG * 2])
 async def test_a_text_that_is_too_long_is_cut_and_says_so(encoder: OnnxEncoder, text: str) -> None:
     encoding = await encoder.encode(text)
 
     assert encoding.is_truncated
-    assert encoding.token_count <= encoder.max_tokens
+    assert encoding.token_count <= encoder.max_tokens * encoder.most_windows
 
 
-async def test_only_the_part_that_is_read_decides_the_vector(encoder: OnnxEncoder) -> None:
-    one = await encoder.encode(LONG + "apples")
-    other = await encoder.encode(LONG + "pears")
+async def test_only_the_part_that_is_read_decides_the_vector(narrow: OnnxEncoder) -> None:
+    one = await narrow.encode(LONG + "apples")
+    other = await narrow.encode(LONG + "pears")
 
     assert one.vector.tobytes() == other.vector.tobytes()
-    assert one.token_count == encoder.max_tokens
+    assert (one.token_count, one.window_count) == (narrow.max_tokens, 1)
+
+
+async def test_a_long_text_is_read_in_windows(encoder: OnnxEncoder) -> None:
+    encoding = await encoder.encode(LONG[:2800] + "apples")
+
+    assert encoding.windows is not None
+    assert encoding.windows.shape == (3, 384)
+    assert not encoding.is_truncated
+    assert encoding.token_count == 8 * 80 + 2 + 1
+    assert np.linalg.norm(encoding.vector) == pytest.approx(1, abs=1e-5)
+    assert not encoding.vector.flags.writeable
+
+
+async def test_the_first_window_is_the_text_up_to_there_alone(encoder: OnnxEncoder) -> None:
+    words = "parcel " * 254
+    whole = await encoder.encode(words + "apples and pears")
+    alone = await encoder.encode(words)
+
+    assert whole.windows is not None
+    assert whole.windows[0].tobytes() == alone.vector.tobytes()
+
+
+async def test_the_end_of_a_long_text_counts(encoder: OnnxEncoder) -> None:
+    one = await encoder.encode(LONG[:2800] + "apples")
+    other = await encoder.encode(LONG[:2800] + "pears")
+
+    assert one.vector.tobytes() != other.vector.tobytes()
+
+
+@pytest.mark.parametrize("text", ["Where is my parcel?", "word " * 600, ""])
+async def test_token_states_come_with_their_place_in_the_text(
+    encoder: OnnxEncoder, text: str
+) -> None:
+    encoding = await encoder.encode(text, wants="tokens")
+    plain = await encoder.encode(text)
+
+    assert encoding.tokens is not None
+    assert plain.tokens is None
+    assert encoding.tokens.states.shape == (encoding.token_count - 2, 384)
+    words = [text[start:end] for start, end in encoding.tokens.offsets]
+    assert "".join(words) == text.replace(" ", "")
+    assert encoding.vector.tobytes() == plain.vector.tobytes()
 
 
 @pytest.mark.parametrize("text", ["\ud800", "hello \udfff world"])
@@ -140,13 +184,8 @@ async def test_a_lone_surrogate_is_refused(encoder: OnnxEncoder, text: str) -> N
 
 
 async def test_names_of_control_tokens_are_plain_text(encoder: OnnxEncoder) -> None:
-    assert encoder.count_tokens("[SEP]") == 5
-    assert encoder.count_tokens("[PAD] [MASK]") > 4
-
-
-@pytest.mark.parametrize("text", ["", TEXT, LONG, "a" * 1_000_000])
-async def test_counted_tokens_are_those_that_encode_reads(encoder: OnnxEncoder, text: str) -> None:
-    assert encoder.count_tokens(text) == (await encoder.encode(text)).token_count
+    assert (await encoder.encode("[SEP]")).token_count == 5
+    assert (await encoder.encode("[PAD] [MASK]")).token_count > 4
 
 
 async def test_a_full_queue_refuses_at_once_and_recovers(narrow: OnnxEncoder) -> None:
@@ -165,7 +204,7 @@ async def test_a_deadline_that_has_passed_is_not_served(narrow: OnnxEncoder) -> 
 
 async def test_a_deadline_that_passes_in_the_queue_is_not_served(encoder: OnnxEncoder) -> None:
     soon = asyncio.get_running_loop().time() + 0.01
-    before = [encoder.encode(LONG) for _ in range(60)]
+    before = [encoder.encode(LONG) for _ in range(6)]
 
     *_, last = await asyncio.gather(*before, encoder.encode(TEXT, soon), return_exceptions=True)
 
@@ -190,7 +229,7 @@ def test_building_and_closing_need_no_files(tmp_path: Path) -> None:
 
 def test_an_encoder_that_is_not_open_says_so() -> None:
     with pytest.raises(EngineError, match="is not open"):
-        build().count_tokens(TEXT)
+        build().check()
 
 
 async def test_a_closed_encoder_says_so() -> None:
