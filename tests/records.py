@@ -1,7 +1,8 @@
 """A record as tests need one: plain, with what matters given by name."""
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from tidegate.domain.record import Phases, Record
 

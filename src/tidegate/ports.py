@@ -5,8 +5,10 @@ same contract suite in `tests/contract`.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+import msgspec
 
 from tidegate.domain.answer import Answer, Usage
 from tidegate.domain.encoding import Encoding, Wants
@@ -96,8 +98,7 @@ class Encoder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamCall:
+class UpstreamCall(msgspec.Struct, frozen=True):
     """What an upstream adapter needs to make one call."""
 
     surface: Surface
@@ -118,12 +119,11 @@ class UpstreamCall:
     """The client's own, for upstreams set to `passthrough`."""
     client_address: str | None = None
     forward: frozenset[Personal] = frozenset()
-    client_headers: Mapping[str, str] = field(default_factory=dict)
+    client_headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Headers of the client that belong to its dialect, see `wire.native`; names in lower case."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """The events that one read from the socket gave."""
 
     events: tuple[Event, ...]
@@ -277,8 +277,7 @@ class Http(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True):
     """A cached answer: whole, complete, in the dialect in which it was asked for."""
 
     answer: Answer

@@ -1,11 +1,11 @@
 """Messages through every kind of upstream: relayed byte for byte, or crossed with losses named."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.contract.servers import serving
 from tests.contract.upstreams import (

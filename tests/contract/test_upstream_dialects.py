@@ -1,10 +1,10 @@
 """What is particular to each kind of upstream: relaying, typed decisions, translation."""
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.contract.servers import serving
 from tests.contract.upstreams import (

@@ -1,9 +1,8 @@
 """What a bare embedding server is asked and may answer."""
 
-from dataclasses import replace
-
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.contract.servers import Turn, serving
 from tests.contract.upstreams import answering, chat_call, fail, upstream

@@ -1,10 +1,10 @@
 """The Responses API and the older completions at every kind of upstream: relayed or crossed."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.contract.servers import serving
 from tests.contract.upstreams import (

@@ -1,11 +1,11 @@
 """What is particular to Workers AI: its own text shape, embeddings, Clef, paths and errors."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from tests.contract.servers import Turn, serving
 from tests.contract.upstreams import answering, chat_call, collect, fail, streaming, upstream

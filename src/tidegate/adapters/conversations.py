@@ -4,7 +4,8 @@ Which headers travel and which fields stay behind is the business of the adapter
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tidegate.adapters.dialect_headers import headers_of_dialect
 from tidegate.adapters.exchange import Exchange, lost_further_on, relayed

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from tidegate.api.protocol import PROTOCOL_KEY, BoundedProtocol
 from tidegate.cache.exact import parse_cache_control
 from tidegate.domain.identity import Identity
@@ -47,8 +49,7 @@ class ClientLeft(Exception):
     """The client went away before its request was complete; nobody is left to answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(msgspec.Struct, frozen=True):
     """When a request came, and under which id."""
 
     request_id: str
@@ -58,8 +59,7 @@ class Arrived:
     """Monotonic seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Headers:
+class Headers(msgspec.Struct, frozen=True):
     """Request headers by lower-case name; of repeated ones the last."""
 
     values: dict[bytes, bytes]

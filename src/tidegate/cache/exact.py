@@ -1,8 +1,9 @@
 """Whether an answer may be looked up, stored and repeated. The store itself is an adapter's."""
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from tidegate.domain.request import CacheWish, Chat, Request
 from tidegate.domain.route import CachePolicy
@@ -11,8 +12,7 @@ from tidegate.ports import Stored
 _MAX_AGE = re.compile(r"\bmax-age\s*=\s*\"?(\d{1,9})")
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(msgspec.Struct, frozen=True):
     """What the cache may do for one request."""
 
     state: Literal["off", "bypass", "miss"]

@@ -1,9 +1,9 @@
 """Records on a terminal: a list, a timeline of one, and sums. Values in, rich objects out."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
 
+from msgspec.structs import fields
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text

@@ -1,13 +1,13 @@
 """What an engine, an upstream or the cache gave back."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 Source = Literal["cache", "local", "upstream"]
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """Tokens of one answer; `is_estimated` when nobody counted them and we guessed high."""
 
     input_tokens: int
@@ -25,8 +25,7 @@ class Usage:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A whole answer in the dialect of the request."""
 
     body: bytes

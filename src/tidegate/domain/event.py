@@ -1,10 +1,9 @@
 """One server-sent event, kept as the bytes that travelled so that relaying costs nothing."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One event of a stream.
 
     `raw` holds the bytes including the blank line that ends it; `data` the joined `data:` lines

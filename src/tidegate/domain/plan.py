@@ -1,7 +1,8 @@
 """The ordered attempts that routing chose, and what became of each."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from tidegate.domain.answer import Usage
 from tidegate.domain.zone import Place
@@ -24,8 +25,7 @@ Outcome = Literal[
 `unable`: its dialect cannot carry the request, so it was not asked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """One upstream that may be asked, as routing sees it."""
 
     upstream: str
@@ -35,16 +35,14 @@ class Candidate:
     """Give up on it when its first token takes longer; None: only its own timeouts hold."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """Candidates in the order in which they will be asked, and the reason for that order."""
 
     candidates: tuple[Candidate, ...]
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One call of an engine or upstream and what came of it. Times are seconds."""
 
     target: str

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import msgspec
+
 
 @dataclass(frozen=True, slots=True)
 class Price:
@@ -13,8 +15,7 @@ class Price:
     """None: cached input costs as much as any other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(msgspec.Struct, frozen=True):
     """What one request cost; `is_estimated` when the price or the usage was not known."""
 
     micro_usd: int

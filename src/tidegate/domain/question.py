@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 ChoiceValue = str | bool
 
 
@@ -29,8 +31,7 @@ class Question:
     options: tuple[Option, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The answer to one question, as probabilities over its options.
 
     For a predicate `probabilities` is (P(true),); for a choice or a score it is in the order of
@@ -42,15 +43,13 @@ class Decision:
     confidence: float
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """No tier was able to answer this question; `reason` is for the record and debug keys."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class QuestionTrace:
+class QuestionTrace(msgspec.Struct, frozen=True):
     """How one question of a request was answered: one row in the record."""
 
     type: Literal["predicate", "choice", "score"]

@@ -1,7 +1,8 @@
 """The one wide row that is written for each request. No request text, no keys."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from tidegate.domain.answer import Source
 from tidegate.domain.plan import Attempt
@@ -15,8 +16,7 @@ CacheState = Literal["off", "bypass", "miss", "hit", "shared"]
 AbortPhase = Literal["before_first_byte", "streaming"]
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
+class Phases(msgspec.Struct, frozen=True):
     """Where the time went, in seconds; None where a phase did not happen or cannot be seen."""
 
     parse_s: float | None = None
@@ -29,8 +29,7 @@ class Phases:
     encode_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """Who asked for what, where it was answered, why, how long it took and what it cost."""
 
     request_id: str

@@ -1,8 +1,9 @@
 """A request, decoded once at the edge. The client's bytes stay beside what the stages read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from tidegate.domain.identity import Identity
 from tidegate.domain.question import Question
@@ -13,8 +14,7 @@ Dialect = Literal["openai", "anthropic", "responses", "completions"]
 Need = Literal["tools", "images", "audio", "files", "structured"]
 
 
-@dataclass(frozen=True, slots=True)
-class Chat:
+class Chat(msgspec.Struct, frozen=True):
     """What the stages need to know of a conversation; the whole of it stays in the body."""
 
     text: str
@@ -33,8 +33,7 @@ class Chat:
     and no other after it: it names state that the upstream keeps. None: nothing is pinned."""
 
 
-@dataclass(frozen=True, slots=True)
-class Embeddings:
+class Embeddings(msgspec.Struct, frozen=True):
     """Texts to embed; `inputs` is None when the client sent token ids."""
 
     inputs: tuple[str, ...] | None
@@ -43,8 +42,7 @@ class Embeddings:
     dimensions: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decisions:
+class Decisions(msgspec.Struct, frozen=True):
     """Questions about a text; `text` is None when no local head may read it, see `obstacle`."""
 
     questions: tuple[Question, ...]
@@ -55,8 +53,7 @@ class Decisions:
 Ask = Chat | Embeddings | Decisions
 
 
-@dataclass(frozen=True, slots=True)
-class CacheWish:
+class CacheWish(msgspec.Struct, frozen=True):
     """The client's `Cache-Control`: what it allows the cache to do for this request."""
 
     may_read: bool = True
@@ -64,8 +61,7 @@ class CacheWish:
     max_age_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """What came with the request beside its body."""
 
     request_id: str
@@ -82,14 +78,13 @@ class Context:
     """The client's own upstream credential, used only by upstreams set to `passthrough`."""
     client_address: str | None = None
     client_rtt_s: float | None = None
-    client_headers: Mapping[str, str] = field(default_factory=dict)
+    client_headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     """`anthropic-version` and `anthropic-beta`; they go with a request that is relayed."""
-    cache: CacheWish = field(default_factory=CacheWish)
+    cache: CacheWish = msgspec.field(default_factory=CacheWish)
     parse_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One request on its way through the stages."""
 
     surface: Surface

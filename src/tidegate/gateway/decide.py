@@ -5,7 +5,8 @@ refusal; when that is true of all, the request fails.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tidegate.domain.answer import Answer
 from tidegate.domain.plan import Plan

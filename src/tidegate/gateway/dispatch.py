@@ -5,8 +5,10 @@ Failures are values here, because routing decides what follows from them.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable
-from dataclasses import dataclass, replace
 from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from tidegate.domain.answer import Answer
 from tidegate.domain.plan import Attempt, Candidate, Outcome
@@ -44,16 +46,14 @@ _OUTCOMES: dict[type[UpstreamError], Outcome] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Succeeded:
+class Succeeded(msgspec.Struct, frozen=True):
     """A call that gave a whole answer."""
 
     attempt: Attempt
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True):
     """A stream whose first token has arrived; `first` holds what came up to it."""
 
     attempt: Attempt
@@ -62,8 +62,7 @@ class Opened:
     rest: AsyncIterator[Batch]
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True):
     """A call that gave nothing usable; nothing of it has reached the client."""
 
     attempt: Attempt

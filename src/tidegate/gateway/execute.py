@@ -6,8 +6,10 @@ decision, making the call `dispatch.py`'s work.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec.structs import replace
 
 from tidegate.domain.plan import Attempt, Candidate, Outcome, Plan
 from tidegate.domain.request import Request

@@ -9,8 +9,9 @@ answers take the same way: a stream is stored and recorded when its last event p
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
+
+import msgspec
 
 from tidegate.domain.answer import Answer
 from tidegate.domain.plan import Plan
@@ -31,8 +32,7 @@ from tidegate.routing.plan import plan
 from tidegate.wire.dialects import CHAT_DIALECTS
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What goes back to the client: a whole body, or a relay that gives its chunks."""
 
     draft: Draft

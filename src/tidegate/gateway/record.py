@@ -5,8 +5,10 @@ follow from the same record.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from tidegate.domain.answer import Source, Usage
 from tidegate.domain.plan import Attempt, Candidate

@@ -1,7 +1,8 @@
 """The cache stage: answers a request from an earlier one, or has it wait for one under way."""
 
 import asyncio
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.cache.exact import is_fresh, permission
 from tidegate.cache.key import exact_key
@@ -12,8 +13,7 @@ from tidegate.gateway.record import Draft
 from tidegate.ports import CacheStore, Clock, Stored
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(msgspec.Struct, frozen=True):
     """What a request that found nothing may do with the answer that it gets."""
 
     key: bytes | None

@@ -1,7 +1,8 @@
 """Usage that an answer did not state is estimated high and flagged, never zero."""
 
-from dataclasses import replace
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from tidegate.domain.answer import Usage
 from tidegate.domain.request import Chat, Decisions, Embeddings, Request

@@ -6,7 +6,9 @@ client leaves, the upstream is closed at once and what it had produced is settle
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from tidegate.domain.answer import Answer, Usage
 from tidegate.domain.event import Event

@@ -5,7 +5,8 @@ Answers of this node cost 0 by definition and do not come here.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from tidegate.domain.answer import Usage
 from tidegate.domain.price import Cost, Price
@@ -20,8 +21,7 @@ average, so that code, numbers and other scripts than Latin are not counted low.
 _SNAPSHOT = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True):
     """The tariff for a model; `is_known` is False when it is the dearest of the table instead."""
 
     tariff: Tariff

@@ -5,8 +5,9 @@ one more attempt, and asks again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, assert_never
+
+import msgspec
 
 from tidegate.domain.plan import Attempt, Candidate, Outcome, Plan
 
@@ -20,16 +21,14 @@ MINIMUM_LEFT_S = 0.005
 """With less time left than this, a call could only fail and cost money."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """Ask this candidate, after a pause that the upstream itself asked for."""
 
     candidate: Candidate
     pause_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True):
     """Nothing is left to try."""
 
     reason: Literal["failed", "policy", "deadline"]

@@ -1,7 +1,8 @@
 """The plan of a request: which upstreams may be asked, in which order, and why."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tidegate.domain.plan import Candidate, Plan
 from tidegate.domain.request import Chat, Dialect, Request

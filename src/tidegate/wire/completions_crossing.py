@@ -5,7 +5,8 @@ have choices as well, there may be several.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tidegate.domain.answer import Usage
 from tidegate.domain.conversation import Conversation

@@ -1,12 +1,11 @@
 """What a crossing gives for a whole answer."""
 
-from dataclasses import dataclass
+import msgspec
 
 from tidegate.domain.answer import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Crossed:
+class Crossed(msgspec.Struct, frozen=True):
     """A whole answer in the client's dialect."""
 
     body: bytes

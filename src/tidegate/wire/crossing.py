@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from msgspec import structs
+
 from tidegate.domain.answer import Usage
 from tidegate.domain.event import Event
 from tidegate.domain.reply import Growth
@@ -191,4 +193,4 @@ class HubStream:
     def _written(self, growths: Sequence[Growth]) -> Batch:
         batch = self._writer.write(growths)
         size = growth_bytes(growths)
-        return replace(batch, text_bytes=size) if size else batch
+        return structs.replace(batch, text_bytes=size) if size else batch

@@ -1,9 +1,8 @@
-from dataclasses import replace
-
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tidegate.cache.exact import OFF, is_fresh, parse_cache_control, permission
 from tidegate.cache.key import IGNORED_FIELDS, exact_key

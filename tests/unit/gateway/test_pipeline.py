@@ -1,6 +1,7 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.gateway.fakes import (
     ANSWER,
@@ -95,8 +96,7 @@ async def test_a_key_without_the_scope_reaches_no_upstream() -> None:
 
 async def test_an_unknown_model_is_recorded_without_a_route() -> None:
     under = Under(FakeUpstream(outcomes=[answer()]))
-    request = a_request()
-    object.__setattr__(request, "model", "other")
+    request = replace(a_request(), model="other")
 
     with pytest.raises(UnknownModel):
         await under.gateway.answer(request)

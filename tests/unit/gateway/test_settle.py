@@ -1,6 +1,5 @@
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.gateway.fakes import a_request
 from tidegate.domain.answer import Usage

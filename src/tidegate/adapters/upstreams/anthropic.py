@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, assert_never
 from urllib.parse import quote
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from tidegate.adapters.conversations import Conversations, ConversationStream
 from tidegate.adapters.decisions_by_chat import decided

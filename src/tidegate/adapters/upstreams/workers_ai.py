@@ -3,12 +3,12 @@
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Literal, assert_never
 from urllib.parse import quote
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from tidegate.adapters.conversations import ConversationStream, Failures
 from tidegate.adapters.decisions_by_chat import decided

@@ -170,7 +170,7 @@ def test_after_kill_9_every_complete_line_is_in_the_ledger_exactly_once(tmp_path
     script = textwrap.dedent(
         """
         import sys
-        from dataclasses import replace
+        from msgspec.structs import replace
         from pathlib import Path
         from tidegate.adapters.stores.journal_file import JournalFile
         from tidegate.adapters.stores.journal_mover import JournalMover
