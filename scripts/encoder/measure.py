@@ -15,12 +15,16 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from scripts.encoder import graph, reference
-from scripts.encoder.build import ROOT, SHAPE, build
-from scripts.encoder.checkpoint import Tensor, fold, read_safetensors
-from scripts.encoder.running import Session
-from scripts.encoder.source import fetch
+from scripts.encoder import reference
+from scripts.encoder.build import ROOT
+from tidegate.adapters.encoder_files import Precision
+from tidegate.adapters.engines.encoder_build import graph
+from tidegate.adapters.engines.encoder_build.build import read_published, write_model
+from tidegate.adapters.engines.encoder_build.published import fetch
+from tidegate.adapters.engines.encoder_build.running import Session
+from tidegate.adapters.engines.encoder_build.safetensors import Tensor, read_safetensors
 
+PRECISIONS: tuple[Precision, ...] = ("float32", "exact", "int8")
 LENGTHS = (8, 13, 32, 128)
 ROUNDS = 15
 RUNS_PER_ROUND = 12
@@ -33,18 +37,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--texts", type=Path, required=True)
     parser.add_argument("--count", type=int, default=1200)
     options = parser.parse_args(arguments)
-    encoder = build(options.cache)
-    tensors = read_safetensors(fetch(options.cache).weights)
-    bert = fold(tensors, SHAPE)
-    models = {
-        "float32": encoder.float32,
-        "int8, not conditioned": graph.build(bert, "int8").SerializeToString(),
-        "int8, as shipped": encoder.int8,
+    folder = fetch(options.cache)
+    tensors = read_safetensors(folder / "model.safetensors")
+    published = read_published(folder, _quietly)
+    shape = published.bert.shape
+    models: dict[str, bytes] = {
+        precision: write_model(published, precision, _quietly) for precision in PRECISIONS
     }
+    models["int8, not conditioned"] = graph.serialised(graph.build(published.bert, "int8"))
     sessions = {name: Session(model, sums="fast") for name, model in models.items()}
-    ids = _read(options.texts, options.count, Tokenizer.from_buffer(encoder.tokenizer))
+    tokenizer = Tokenizer.from_buffer(published.tokenizer)
+    tokenizer.enable_truncation(shape.max_tokens)
+    ids = _read(options.texts, options.count, tokenizer)
     expected = np.array(
-        [reference.encode(tensors, one, layers=SHAPE.layers, heads=SHAPE.heads)[1] for one in ids]
+        [reference.encode(tensors, one, layers=shape.layers, heads=shape.heads)[1] for one in ids]
     )
     for name, session in sessions.items():
         vectors = np.array([session.vector(one) for one in ids])
@@ -58,8 +64,11 @@ def _read(path: Path, count: int, tokenizer: Tokenizer) -> list[list[int]]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         texts = [json.loads(line)["text"] for line in lines]
     step = max(1, len(texts) // count)
-    tokenizer.enable_truncation(SHAPE.max_tokens)
     return [tokenizer.encode(text).ids for text in texts[::step][:count]]
+
+
+def _quietly(_stage: str, _done: int, _total: int) -> None:
+    """Report nothing: the measurement has no progress to show."""
 
 
 def _agreement(vectors: Tensor, expected: Tensor) -> str:

@@ -15,6 +15,7 @@ TidegateError
 │   ├── UnknownModel           names the nearest known ones
 │   └── UnknownPath
 ├── EngineError                an engine of this process cannot answer
+│   ├── EncoderUnusable        a folder or model that cannot be run as an encoder; names the part
 │   ├── EncoderMismatch        files, precision or processor give other vectors than expected
 │   └── EngineOverloaded       its queue is full
 ├── MalformedAnswer            bytes from elsewhere are not what their dialect says
@@ -143,6 +144,10 @@ class UnknownPath(RequestError):
 
 class EngineError(TidegateError):
     """An engine of this process cannot answer."""
+
+
+class EncoderUnusable(EngineError):
+    """A folder or a model cannot be run, or built, as an encoder; names what it lacks."""
 
 
 class EncoderMismatch(EngineError):

@@ -41,7 +41,9 @@ def test_importing_every_module_has_no_effect() -> None:
     imports = "\n".join(f"import {name}" for name in modules())
     # Third parties may look around when they are imported; they do so before the watch begins.
     parties = "\n".join(f"import {name}" for name in sorted(HEAVY - {"sklearn"}))
-    seen = did(f"{parties}\nimport re2, rich, typer, uvloop, yaml\neffects.clear()\n{imports}")
+    seen = did(
+        f"{parties}\nimport onnx, re2, rich, typer, uvloop, yaml\neffects.clear()\n{imports}"
+    )
     own = [effect for effect in seen.effects if "site-packages" not in effect]
     assert (own, seen.threads) == ([], [])
 

@@ -1,8 +1,9 @@
 """The folder that holds an encoder: its manifest, the hashes of its files, its fingerprint.
 
-scripts/encoder writes such a folder, engines/onnx_encoder.py runs what is in it.
+engines/encoder_build writes such a folder, engines/onnx_encoder.py runs what is in it.
 """
 
+import re
 from hashlib import file_digest, sha256
 from importlib.resources import files
 from pathlib import Path
@@ -10,19 +11,25 @@ from typing import Literal
 
 import msgspec
 
-from tidegate.errors import EncoderMismatch
+from tidegate.errors import EncoderMismatch, EncoderUnusable
 
 MANIFEST = "manifest.json"
 SHIPPED = "all-minilm-l6-v2"
 """Name of the encoder in the package."""
+PLAIN_FILE = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]|\.(?!\.)){0,127}")
+"""Names of files (`fullmatch`): nothing that could lead out of a folder."""
+
+Pooling = Literal["mean", "cls"]
+Precision = Literal["int8", "exact", "float32"]
+"""`exact`: 8-bit weights in blocks of 32 with a scale each, activations in float32."""
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the weights come from."""
+class Source(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the weights come from: a package of an index, or the name of a folder."""
 
     package: str
-    version: str
-    wheel_sha256: str
+    version: str = ""
+    wheel_sha256: str = ""
     weights_sha256: str
 
 
@@ -33,24 +40,26 @@ class Golden(msgspec.Struct, frozen=True, kw_only=True):
     vector: tuple[float, ...]
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an encoder is and what it must answer."""
 
     name: str
     dimensions: int
     allowed_dimensions: tuple[int, ...]
     max_tokens: int
-    pooling: Literal["mean"]
+    pooling: Pooling
     normalise: bool
     language: tuple[str, ...]
     licence: str
-    precision: Literal["int8", "float32"]
+    precision: Precision
     source: Source
     model: str
     tokenizer: str
     files: dict[str, str]
     """sha256 of every other file of the folder, by name."""
     golden: tuple[Golden, ...]
+    prefix: str = ""
+    """What the model was trained to see before every text, as in `query: `."""
 
     @property
     def fingerprint(self) -> str:
@@ -63,6 +72,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             "tokenizer": self.files[self.tokenizer],
             "weights": self.files[self.model],
         }
+        if self.prefix:
+            parts["prefix"] = self.prefix
         return sha256(msgspec.json.encode(parts)).hexdigest()
 
 
@@ -75,11 +86,18 @@ def read_manifest(folder: Path) -> Manifest:
     """The manifest of this folder; raises EncoderMismatch when there is none that can be read."""
     path = folder / MANIFEST
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
     except OSError as error:
         raise _unreadable(path, error) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EncoderMismatch(f"`{path}` is not the manifest of an encoder: {error}") from error
+    for name in (manifest.model, manifest.tokenizer, *manifest.files):
+        if not PLAIN_FILE.fullmatch(name):
+            raise EncoderUnusable(f"`{path}`: {name!r} is not the name of a file beside it")
+    for name in (manifest.model, manifest.tokenizer):
+        if name not in manifest.files:
+            raise EncoderUnusable(f"`{path}` has no sha256 of `{name}` under `files`")
+    return manifest
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:

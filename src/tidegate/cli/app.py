@@ -7,6 +7,7 @@ import typer
 from tidegate import __version__
 from tidegate.cli import (
     backup,
+    bundles,
     config,
     demo,
     import_config,
@@ -49,6 +50,7 @@ app.command("run")(run.run)
 app.command("reload")(reload.reload)
 app.command("train")(train.train)
 app.command("tasks")(tasks.tasks)
+app.add_typer(bundles.app, name="bundles")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
 app.add_typer(config.app, name="config")

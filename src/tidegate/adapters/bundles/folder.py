@@ -5,11 +5,11 @@ It keeps and gives back the content of files; what they mean is read by `bundles
 
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tidegate.adapters.whole_folder import write_whole_folder
 from tidegate.domain.bundle import PLAIN_NAME, VERSION
 from tidegate.errors import BundleError, StateError
 
@@ -99,7 +99,7 @@ class BundleFolder:
                         f"Bundle `{name}` got a version {_number(version)} in the meantime;"
                         " train again."
                     )
-                _write_folder(target, files)
+                write_whole_folder(target, files, mode=0o700)
         except OSError as error:
             raise _unusable(target, error) from error
         return target
@@ -127,33 +127,5 @@ def _lock(folder: Path) -> Iterator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
-    finally:
-        os.close(descriptor)
-
-
-def _write_folder(target: Path, files: Mapping[str, bytes]) -> None:
-    """Write beside, sync, rename: a crash leaves a hidden folder that the next write removes."""
-    draft = target.with_name(f".{target.name}.new")
-    shutil.rmtree(draft, ignore_errors=True)
-    try:
-        draft.mkdir(mode=0o700)
-        for name, content in files.items():
-            descriptor = os.open(draft / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(descriptor)
-        _sync(draft)
-        draft.rename(target)
-        _sync(target.parent)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

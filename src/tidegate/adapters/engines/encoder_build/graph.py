@@ -6,33 +6,36 @@ stands for layer normalisation because its kernel is vectorised and that of `Lay
 is not (5.6 against 27 microseconds at 13 tokens of width 384).
 """
 
-from typing import Literal
-
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from scripts.encoder.checkpoint import Bert, Layer, Linear, Tensor
-from scripts.encoder.quantise import quantise_columns, quantise_rows
-
-Precision = Literal["float32", "int8"]
+from tidegate.adapters.encoder_files import Precision
+from tidegate.adapters.engines.encoder_build.checkpoint import Bert, Layer, Linear
+from tidegate.adapters.engines.encoder_build.quantise import (
+    BLOCK,
+    quantise_blocks,
+    quantise_columns,
+    quantise_rows,
+)
+from tidegate.adapters.engines.encoder_build.safetensors import Tensor
 
 OPSET = 18
 IR_VERSION = 9
-EPSILON = 1e-12
 _CONTRIB = "com.microsoft"
 
 
 class _Graph:
     """Nodes and constants in the order in which they are written: names are deterministic."""
 
-    def __init__(self) -> None:
+    def __init__(self, epsilon: float) -> None:
+        self.epsilon = epsilon
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
     def constant(self, name: str, value: NDArray[np.generic]) -> str:
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.constants.append(numpy_helper.from_array(np.array(value, order="C"), name))
         return name
 
     def add(
@@ -55,7 +58,7 @@ def build(bert: Bert, precision: Precision, *, taps: bool = False) -> onnx.Model
 
     With `taps` the inputs of all projections are outputs too, named `layer.I.PROJECTION.input`.
     """
-    graph = _Graph()
+    graph = _Graph(bert.shape.epsilon)
     states = _embed(graph, bert, precision)
     for index, layer in enumerate(bert.layers):
         states = _normalise(graph, states, f"layer.{index}.qkv.input")
@@ -87,6 +90,12 @@ def build(bert: Bert, precision: Precision, *, taps: bool = False) -> onnx.Model
     )
     onnx.checker.check_model(model)
     return model
+
+
+def serialised(model: onnx.ModelProto) -> bytes:
+    """The file of a model; the same model gives the same bytes."""
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content
 
 
 def _embed(graph: _Graph, bert: Bert, precision: Precision) -> str:
@@ -134,16 +143,20 @@ def _layer(
 
 
 def _pool(graph: _Graph, bert: Bert, states: str) -> None:
-    """`e = mean(h) / |mean(h)|` with `h = gain * states + offset`."""
+    """`e = p / |p|`, p the mean of h or its first row, with `h = gain * states + offset`."""
     graph.add("Mul", states, graph.constant("gain", bert.gain), name="final.scaled")
     graph.add("Add", "final.scaled", graph.constant("offset", bert.offset), name="h")
-    graph.constant("token_axis", np.ones(1, np.int64))
-    graph.add("ReduceMean", "h", "token_axis", name="mean", keepdims=0)
-    graph.add("LpNormalization", "mean", name="e", axis=1, p=2)
+    if bert.shape.pooling == "mean":
+        graph.constant("token_axis", np.ones(1, np.int64))
+        pooled = graph.add("ReduceMean", "h", "token_axis", name="mean", keepdims=0)
+    else:
+        pooled = graph.add("Gather", "h", "first", name="first.state", axis=1)
+        graph.constant("first", np.array(0, np.int64))
+    graph.add("LpNormalization", pooled, name="e", axis=1, p=2)
 
 
 def _normalise(graph: _Graph, x: str, name: str) -> str:
-    return graph.add("InstanceNormalization", x, "ones", "zeros", name=name, epsilon=EPSILON)
+    return graph.add("InstanceNormalization", x, "ones", "zeros", name=name, epsilon=graph.epsilon)
 
 
 def _residual(graph: _Graph, branch: str, states: str, gain: Tensor, name: str) -> str:
@@ -160,6 +173,8 @@ def _project(graph: _Graph, linear: Linear, x: str, name: str, precision: Precis
             "MatMul", x, graph.constant(f"{name}.weight", linear.weight), name=f"{name}.product"
         )
         return graph.add("Add", f"{name}.product", bias, name=name)
+    if precision == "exact":
+        return _project_exactly(graph, linear, x, name, bias)
     weight, scale = quantise_columns(linear.weight)
     graph.constant(f"{name}.weight", weight)
     graph.constant(f"{name}.scale", scale)
@@ -173,3 +188,21 @@ def _project(graph: _Graph, linear: Linear, x: str, name: str, precision: Precis
         name=name,
         domain=_CONTRIB,
     )
+
+
+def _project_exactly(graph: _Graph, linear: Linear, x: str, name: str, bias: str) -> str:
+    weight, scale = quantise_blocks(linear.weight)
+    inner, outer = linear.weight.shape
+    graph.add(
+        "MatMulNBits",
+        x,
+        graph.constant(f"{name}.weight", weight),
+        graph.constant(f"{name}.scale", scale),
+        name=f"{name}.product",
+        domain=_CONTRIB,
+        K=inner,
+        N=outer,
+        bits=8,
+        block_size=BLOCK,
+    )
+    return graph.add("Add", f"{name}.product", bias, name=name)

@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.encoder.checkpoint import Bert, Layer, Linear, Tensor
+from tidegate.adapters.engines.encoder_build.checkpoint import Bert, Layer, Linear
+from tidegate.adapters.engines.encoder_build.safetensors import Tensor
 
 # Exponent alpha of SmoothQuant. Of 0.5, 0.75 and 0.9 the middle one came nearest to float32.
 SMOOTHING = 0.75
@@ -25,6 +26,8 @@ WIDTH_STEP = 16
 # between processors, do not change the file.
 SCALE_STEP = 2.0**0.25
 _LARGEST = 127
+BLOCK = 32
+"""Weights that share a scale in the precision `exact`."""
 
 
 def quantise_columns(weight: Tensor) -> tuple[NDArray[np.int8], Tensor]:
@@ -38,6 +41,19 @@ def quantise_rows(weight: Tensor) -> tuple[NDArray[np.int8], Tensor]:
     """Symmetric int8 weights [k, n] and the scale of each row [k]."""
     transposed, scale = quantise_columns(weight.T)
     return np.ascontiguousarray(transposed.T), scale
+
+
+def quantise_blocks(weight: Tensor) -> tuple[NDArray[np.uint8], Tensor]:
+    """Weights [k, n] as MatMulNBits reads them: uint8 around 128 [n, k/32, 32], a scale a block."""
+    inner, outer = weight.shape
+    blocks = -(-inner // BLOCK)
+    padded = np.zeros((outer, blocks * BLOCK), np.float32)
+    padded[:, :inner] = weight.T
+    grouped = padded.reshape(outer, blocks, BLOCK)
+    largest = np.abs(grouped).max(axis=2)
+    scale = (np.where(largest == 0, 1, largest) / _LARGEST).astype(np.float32)
+    rounded = np.rint(grouped / scale[:, :, None]).clip(-_LARGEST, _LARGEST)
+    return (rounded + 128).astype(np.uint8), scale
 
 
 def condition(bert: Bert, maxima: Mapping[str, Tensor]) -> Bert:

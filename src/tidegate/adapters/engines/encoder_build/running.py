@@ -1,13 +1,12 @@
 """Run a graph that was just built: for calibration, golden vectors and measurement."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-import onnx
 import onnxruntime
 
-from scripts.encoder.checkpoint import Tensor
+from tidegate.adapters.engines.encoder_build.safetensors import Tensor
 
 
 class Session:
@@ -39,13 +38,19 @@ class Session:
         return vector
 
 
-def channel_maxima(model: onnx.ModelProto, texts: Iterable[Sequence[int]]) -> dict[str, Tensor]:
-    """The largest absolute value per channel of every tapped input (`graph.build(taps=True)`)."""
-    session = Session(model.SerializeToString())
+def channel_maxima(
+    model: bytes, texts: Sequence[Sequence[int]], report: Callable[[int], None]
+) -> dict[str, Tensor]:
+    """The largest absolute value per channel of every tapped input (`graph.build(taps=True)`).
+
+    `report` gets how many texts are done.
+    """
+    session = Session(model)
     taps = [name for name in session.outputs if name.endswith(".input")]
     maxima: dict[str, Tensor] = {}
-    for ids in texts:
+    for done, ids in enumerate(texts, start=1):
         for name, value in zip(taps, session.run(ids, taps), strict=True):
             largest = np.abs(value[0]).max(axis=0)
             maxima[name] = np.maximum(maxima.get(name, largest), largest)
+        report(done)
     return maxima

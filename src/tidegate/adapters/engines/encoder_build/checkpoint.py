@@ -1,18 +1,17 @@
-"""Read a BERT sentence encoder from safetensors, in the form that the graph needs.
+"""A BERT sentence encoder in the form that the graph needs, out of its published tensors.
 
 `fold` moves the gain and offset of every layer normalisation into its neighbours: what is left
 between them is a pure normalisation, for which ONNX Runtime has a fast kernel (see graph.py).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-Tensor = NDArray[np.float32]
+from tidegate.adapters.encoder_files import Pooling
+from tidegate.adapters.engines.encoder_build.safetensors import Tensor
+from tidegate.errors import EncoderUnusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +21,11 @@ class Shape:
     layers: int
     heads: int
     max_tokens: int
+    epsilon: float = 1e-12
+    """Added to the variance in every normalisation."""
+    first_position: int = 0
+    """Row of the position table that belongs to the first token."""
+    pooling: Pooling = "mean"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +61,15 @@ class Bert:
     offset: Tensor
 
 
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """All float32 tensors of a safetensors file, by name."""
-    content = path.read_bytes()
-    header_size = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + header_size])
-    tensors: dict[str, Tensor] = {}
-    for name, entry in header.items():
-        if name == "__metadata__" or entry["dtype"] != "F32":
-            continue
-        start, end = (8 + header_size + offset for offset in entry["data_offsets"])
-        tensors[name] = np.frombuffer(content[start:end], dtype="<f4").reshape(entry["shape"])
-    return tensors
-
-
 def fold(tensors: Mapping[str, Tensor], shape: Shape) -> Bert:
     """The encoder as a chain of matrix products and pure normalisations.
 
     A normalisation gives `g * z + b`. The gain goes into the rows of the next weight, the offset
     into the biases of the next projection and of the next residual sum; only the scaling of the
-    residual branch by `g` is left.
+    residual branch by `g` is left. Raises EncoderUnusable naming a tensor that is missing or does
+    not fit.
     """
+    tensors = _Named(_without_prefix(tensors))
     gain = tensors["embeddings.LayerNorm.weight"]
     offset = tensors["embeddings.LayerNorm.bias"]
     layers: list[Layer] = []
@@ -105,8 +97,9 @@ def fold(tensors: Mapping[str, Tensor], shape: Shape) -> Bert:
         )
         gain = tensors[f"{prefix}output.LayerNorm.weight"]
         offset = tensors[f"{prefix}output.LayerNorm.bias"]
-    positions = tensors["embeddings.position_embeddings.weight"][: shape.max_tokens]
-    return Bert(
+    first = shape.first_position
+    positions = tensors["embeddings.position_embeddings.weight"][first : first + shape.max_tokens]
+    bert = Bert(
         shape=shape,
         words=tensors["embeddings.word_embeddings.weight"],
         positions=positions + tensors["embeddings.token_type_embeddings.weight"][0],
@@ -114,6 +107,56 @@ def fold(tensors: Mapping[str, Tensor], shape: Shape) -> Bert:
         gain=gain,
         offset=offset,
     )
+    _check_shapes(bert)
+    return bert
+
+
+class _Named(dict[str, Tensor]):
+    """Tensors by name; a missing one is refused by name."""
+
+    def __missing__(self, name: str) -> Tensor:
+        raise EncoderUnusable(
+            f"the weights have no tensor `{name}`: is this a model of the BERT family?"
+        )
+
+
+_WORDS = "embeddings.word_embeddings.weight"
+
+
+def _without_prefix(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Drop what a model with a head on it puts before the encoder's names, as in `bert.`."""
+    prefix = next((name.removesuffix(_WORDS) for name in tensors if name.endswith(_WORDS)), "")
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _check_shapes(bert: Bert) -> None:
+    width = bert.words.shape[-1]
+    if width % bert.shape.heads:
+        raise EncoderUnusable(
+            f"`num_attention_heads` is {bert.shape.heads}, which does not divide the width {width}"
+        )
+    if len(bert.positions) < bert.shape.max_tokens:
+        raise EncoderUnusable(
+            f"the position table has {len(bert.positions)} rows for {bert.shape.max_tokens} tokens"
+        )
+    for index, layer in enumerate(bert.layers):
+        hidden = layer.up.weight.shape[-1]
+        expected = {
+            "attention.self": (layer.qkv.weight, (width, 3 * width)),
+            "attention.output": (layer.out.weight, (width, width)),
+            "intermediate": (layer.up.weight, (width, hidden)),
+            "output": (layer.down.weight, (hidden, width)),
+        }
+        for name, (weight, shape) in expected.items():
+            if weight.shape != shape:
+                raise EncoderUnusable(
+                    f"`encoder.layer.{index}.{name}` has the shape {weight.shape[::-1]}, expected"
+                    f" {shape[::-1]}"
+                )
 
 
 _ATTENTION_INPUTS = ("query", "key", "value")
