@@ -15,6 +15,7 @@ from tidegate.domain.encoding import Encoding, Wants
 from tidegate.domain.event import Event
 from tidegate.domain.guarantee import AttemptLedger, Guarantee
 from tidegate.domain.label import LabelCounts, LabelRow, Owner
+from tidegate.domain.question import Question
 from tidegate.domain.record import Record
 from tidegate.domain.request import Dialect, Surface
 from tidegate.domain.route import Personal
@@ -397,6 +398,22 @@ class LabelStore(Protocol):
 
     def rows(self, owner: Owner, encoder: str) -> Sequence[LabelRow]:
         """Give all labelled rows of one owner and encoder, oldest first."""
+        ...
+
+
+class LabelSink(Protocol):
+    """Where finished label rows go: a bounded queue before the store. Never waits, never raises."""
+
+    def takes(self, owner: Owner, question: Question) -> bool:
+        """Tell whether labels of this owner are kept; there may be too many tasks already."""
+        ...
+
+    def offer(self, row: LabelRow) -> None:
+        """Take one row; what the queue has no room for is counted as lost."""
+        ...
+
+    def repeated(self, owner: Owner, model: str, *, is_other: bool) -> None:
+        """Count one request that the upstream answered twice, and whether it differed."""
         ...
 
 

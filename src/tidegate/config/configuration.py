@@ -6,6 +6,7 @@ from typing import Literal
 
 from tidegate.adapters.upstream_settings import EnvironmentProxies, UpstreamSettings
 from tidegate.config.data_listener import ClientSide
+from tidegate.config.learning_settings import LearningSettings
 from tidegate.config.schema import EncoderSettings, LedgerSettings, Limits
 from tidegate.domain.route import Route
 from tidegate.domain.secret import Secret
@@ -59,6 +60,9 @@ class Configuration:
     routes: tuple[Route, ...] = ()
     """Those of the file, then the implicit ones: the encoder's and one for each task."""
     tasks: tuple[Task, ...] = ()
+    learning: LearningSettings = field(default_factory=LearningSettings)
+    keep_text: frozenset[str] = frozenset()
+    """Tenants that allow that texts are kept."""
     prices: Path | None = None
     client_side: ClientSide = field(default_factory=ClientSide)
     proxies: EnvironmentProxies = field(default_factory=EnvironmentProxies, repr=False)

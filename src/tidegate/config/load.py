@@ -153,6 +153,8 @@ def _configure(
         tenants=_tenants(settings, document),
         encoder=settings.encoder,
         ledger=settings.ledger,
+        learning=settings.learning,
+        keep_text=frozenset(tenant.name for tenant in settings.tenants if tenant.keep_text),
         log_format=settings.log.format,
         upstreams=configure_upstreams(settings.upstreams, document, environment, folder),
         routes=routes,

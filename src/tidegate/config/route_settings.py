@@ -144,3 +144,10 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         tuple[Name, ...],
         Meta(description="Tasks that may answer decisions of this route on this node."),
     ] = ()
+    learn: Annotated[
+        bool,
+        Meta(
+            description="Learn from the upstream's answers, and answer here what a test on an audit"
+            " sample allows. Default no: nothing is kept."
+        ),
+    ] = False

@@ -105,6 +105,7 @@ def _route(settings: RouteSettings, document: Document, path: Path, known: Known
         targets=aims,
         uses_encoder=settings.local == "encoder",
         tasks=settings.tasks,
+        learns=settings.learn,
         strategy=settings.strategy,
         rules=_rules(settings, document, path, aims),
         edge_first_token_s=settings.edge_first_token_s,
@@ -115,6 +116,10 @@ def _route(settings: RouteSettings, document: Document, path: Path, known: Known
 
 
 def _check_tiers(settings: RouteSettings, document: Document, path: Path) -> None:
+    if settings.learn and not settings.upstreams:
+        document.report(
+            (*path, "learn"), f"`{spell(path)}` has no `upstreams` to learn from; name one"
+        )
     if settings.local is not None and settings.upstreams:
         document.report(
             (*path, "local"),

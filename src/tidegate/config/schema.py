@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from tidegate.adapters.upstream_settings import UpstreamSettings
 from tidegate.config.data_listener import DataListenerSettings
+from tidegate.config.learning_settings import LearningSettings
 from tidegate.config.route_settings import RouteSettings
 from tidegate.config.task_settings import TaskSettings
 from tidegate.config.words import Name, Port
@@ -110,6 +111,13 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """One tenant: keys belong to it, and nothing cached or recorded crosses to another."""
 
     name: Annotated[Name, Meta(description="Name, as given to `tidegate keys create --tenant`.")]
+    keep_text: Annotated[
+        bool,
+        Meta(
+            description="Labels learned from this tenant's traffic keep the text. Default no: only"
+            " its vector is kept."
+        ),
+    ] = False
 
 
 class EncoderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -194,4 +202,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ledger: Annotated[LedgerSettings, Meta(description="How long records are kept.")] = (
         LedgerSettings()
     )
+    learning: Annotated[
+        LearningSettings,
+        Meta(description="Learning from forwarded traffic; off until a route asks."),
+    ] = LearningSettings()
     log: Annotated[LogSettings, Meta(description="Log lines on standard output.")] = LogSettings()

@@ -120,6 +120,13 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             " long as their choices are its labels. You vouch that they mean the same."
         ),
     ] = ()
+    shared: Annotated[
+        bool,
+        Meta(
+            description="Learn from the traffic of all tenants together, for all of them. Default"
+            " no: each tenant's labels are its own, and nobody else's can alter its answers."
+        ),
+    ] = False
     upstreams: Annotated[
         tuple[Name | TargetSettings, ...],
         Meta(

@@ -41,6 +41,7 @@ def _task(name: str, settings: TaskSettings, document: Document) -> Task:
         threshold=settings.threshold,
         unguaranteed=settings.unguaranteed,
         accept_names=frozenset(settings.accept_names),
+        shares_labels=settings.shared,
         bundle_version=settings.bundle_version,
     )
 

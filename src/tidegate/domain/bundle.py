@@ -108,9 +108,9 @@ class Metrics:
 class Provenance:
     """Where the labels came from."""
 
-    source: Literal["file"]
+    source: Literal["file", "traffic"]
     sha256: str
-    """Of the label file."""
+    """Of the label file, or of the names of the label rows."""
     rows: int
 
 

@@ -121,6 +121,9 @@ class FitMark:
     last_row: int
     """It was fitted on rows up to this number."""
     fitted_at: float
+    fit_rows: int = 0
+    measuring_rows: int = 0
+    """Rows for calibrating and testing that there were then."""
     is_stale: bool = False
     """Rows that it was fitted on were purged: it is to be fitted again."""
 

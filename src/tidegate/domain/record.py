@@ -15,6 +15,10 @@ CacheState = Literal["off", "bypass", "miss", "hit", "shared"]
 
 AbortPhase = Literal["before_first_byte", "streaming"]
 
+Kind = Literal["request", "audit", "repeat"]
+"""`audit`: the upstream labelled what was answered here. `repeat`: it was asked a second time, to
+know how far it is from itself. Nobody waits for either; both cost."""
+
 
 class Phases(msgspec.Struct, frozen=True):
     """Where the time went, in seconds; None where a phase did not happen or cannot be seen."""
@@ -76,3 +80,4 @@ class Record(msgspec.Struct, frozen=True):
     """Name of the error class, when the request failed."""
     dialect: Dialect = "openai"
     """In which the client spoke."""
+    kind: Kind = "request"

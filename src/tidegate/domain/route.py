@@ -53,6 +53,8 @@ class Route:
     """Embeddings are answered by this node's encoder."""
     tasks: tuple[str, ...] = ()
     """Tasks whose bundles may answer decisions here."""
+    learns: bool = False
+    """What upstreams answer to decisions becomes labels."""
     strategy: Literal["ordered", "rules"] = "ordered"
     rules: tuple[Rule, ...] = ()
     edge_first_token_s: float = 0.5

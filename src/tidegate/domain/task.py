@@ -20,6 +20,8 @@ class Task:
     """The operator accepts a threshold that no audit sample has tested."""
     accept_names: frozenset[str] = frozenset()
     """Question names that the operator vouches for when their options are the head's labels."""
+    shares_labels: bool = False
+    """What is learned from one tenant's traffic serves all; else each tenant has its own."""
     bundle_version: str | None = None
     """Set to pin one version; None: the newest."""
 

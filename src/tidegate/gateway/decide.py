@@ -39,7 +39,8 @@ class Decider:
         if not parts.upward:
             _note_local(draft, looked, parts)
             draft.reason = "confident"
-            return self._encoded(draft, ask, merge(parts, ()))
+            draft.answers = merge(parts, ())
+            return self._encoded(draft, ask, draft.answers)
         if len(parts.upward) == len(ask.questions):
             return await self._all_upstream(draft, ask, plan)
         return await self._mixed(draft, ask, looked, parts, plan)
@@ -50,6 +51,7 @@ class Decider:
         answer = won.result.answer
         draft.usage = draft.paid = settled(draft.request, answer.usage, len(answer.body))
         _, answers, _ = read_decisions_answer(answer.body, ask.questions)
+        draft.answers = answers
         draft.answered_upstream(won.candidate, answer.model)
         draft.questions = _traced(draft.questions, range(len(answers)), answers)
         draft.reason = draft.questions[0].reason
@@ -79,7 +81,8 @@ class Decider:
             lossy, may_store = answer.lossy, answer.may_store
         draft.reason = "mixed"
         draft.questions = _traced(draft.questions, parts.upward, upstream)
-        answered = self._encoded(draft, ask, merge(parts, upstream))
+        draft.answers = merge(parts, upstream)
+        answered = self._encoded(draft, ask, draft.answers)
         return replace(answered, lossy=lossy, may_store=may_store)
 
     def _encoded(

@@ -6,11 +6,12 @@ by its owner once nobody uses it any more.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tidegate.domain.price_table import PriceTable
 from tidegate.domain.request import Dialect
 from tidegate.domain.zone import Place
+from tidegate.gateway.learned import Learned
 from tidegate.ports import Encoder, Upstream
 from tidegate.routing.rules import CompiledRule
 from tidegate.routing.table import RouteTable
@@ -37,6 +38,7 @@ class Generation:
     """Those that have a bundle."""
     encoder: Encoder | None
     prices: PriceTable
+    learned: Learned = field(default_factory=Learned)
 
     def speaks(self, upstream: str, dialect: Dialect) -> bool:
         """Tell whether an upstream speaks a dialect itself."""

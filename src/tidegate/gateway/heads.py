@@ -31,8 +31,10 @@ class Looked:
 async def look(draft: Draft, ask: Decisions, clock: Clock) -> Looked:
     """Let every covering head score the text; an engine that cannot answer is only a reason."""
     generation = draft.generation
-    names = draft.route.tasks if draft.route else ()
-    tasks = [generation.tasks[name] for name in names if name in generation.tasks]
+    tasks: list[LoadedTask] = []
+    if draft.route is not None:
+        tasks = generation.learned.serving(draft.route, draft.request.context.identity.tenant)
+        tasks += [generation.tasks[one] for one in draft.route.tasks if one in generation.tasks]
     found = _coverage(ask, tasks)
     encoder = generation.encoder
     if encoder is None or ask.text is None or all(isinstance(one, str) for one in found):
@@ -44,6 +46,7 @@ async def look(draft: Draft, ask: Decisions, clock: Clock) -> Looked:
         return _unseen(ask, [str(error)] * len(found))
     finally:
         draft.local_s = clock.monotonic() - started
+    draft.encoding = encoding
     draft.queue_s = encoding.queue_s
     draft.local_s -= encoding.queue_s
     if encoding.is_truncated:

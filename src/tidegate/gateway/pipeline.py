@@ -1,6 +1,6 @@
 """The way of a request, stage by stage. Read this first.
 
-    authenticate -> look up -> plan -> execute -> store -> record
+    authenticate -> draw the audit sample -> look up -> plan -> execute -> store -> record -> learn
 
 Each stage is one call below. What a stage decides is a pure function elsewhere (`policy`, `cache`,
 `routing`, `resilience`, `tasks`, `ledger`); this file only puts them in order. Streamed and whole
@@ -82,6 +82,8 @@ class Gateway:
                 recorder.write(draft, status=INTERNAL_ERROR)
             if reply is None or isinstance(reply.content, bytes):
                 self._generations.leave(generation)
+        if isinstance(reply.content, bytes):
+            self._tools.collector.observe(draft, reply.content)
         return reply
 
     async def _through_the_stages(self, draft: Draft) -> Reply:
@@ -93,6 +95,7 @@ class Gateway:
         draft.deadline = request_deadline(
             request.context.started, route.deadline_s, request.context.allowed_s
         )
+        draft.is_drawn = self._tools.collector.draws(draft)
 
         found = await self._tools.repeats.look_up(draft)
         if isinstance(found, Stored):

@@ -11,9 +11,10 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from tidegate.domain.answer import Source, Usage
+from tidegate.domain.encoding import Encoding
 from tidegate.domain.plan import Attempt, Candidate
-from tidegate.domain.question import QuestionTrace
-from tidegate.domain.record import AbortPhase, CacheState, Phases, Record
+from tidegate.domain.question import Decision, QuestionTrace, Refusal
+from tidegate.domain.record import AbortPhase, CacheState, Kind, Phases, Record
 from tidegate.domain.request import Request
 from tidegate.domain.route import Route
 from tidegate.domain.zone import DISTANCE, Place
@@ -43,6 +44,7 @@ class Draft:
 
     request: Request
     generation: Generation
+    kind: Kind = "request"
     route: Route | None = None
     deadline: float = 0.0
     """Monotonic seconds after which nobody waits for the answer; set with the route."""
@@ -55,6 +57,12 @@ class Draft:
     reason: str = ""
     attempts: list[Attempt] = field(default_factory=list)
     questions: tuple[QuestionTrace, ...] = ()
+    answers: tuple[Decision | Refusal, ...] = ()
+    """What came out, in the order of the questions."""
+    encoding: Encoding | None = None
+    """Of the text, where a head looked."""
+    is_drawn: bool = False
+    """The request belongs to the audit sample of its route."""
     usage: Usage | None = None
     """Of the whole answer, whoever gave its parts."""
     paid: Usage | None = None
@@ -157,6 +165,7 @@ class Recorder:
             cache=draft.cache,
             lossy=draft.lossy,
             generation=draft.generation.number,
+            kind=draft.kind,
             client_request_id=context.client_request_id,
             trace_id=context.traceparent.split("-")[1] if context.traceparent else None,
             client_rtt_s=context.client_rtt_s,

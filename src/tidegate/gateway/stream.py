@@ -15,6 +15,7 @@ from tidegate.domain.event import Event
 from tidegate.domain.plan import Attempt
 from tidegate.domain.request import Request
 from tidegate.errors import DeadlineExceeded, MalformedAnswer, TidegateError, UpstreamError
+from tidegate.gateway.collect import Collector
 from tidegate.gateway.dispatch import Opened, outcome_of
 from tidegate.gateway.record import OK, Draft, Recorder
 from tidegate.gateway.repeat import Repeats, Ticket
@@ -30,6 +31,7 @@ class Tools:
     clock: Clock
     recorder: Recorder
     repeats: Repeats
+    collector: Collector
 
 
 class Relay:

@@ -60,6 +60,7 @@ def _data_app(node: Node, configuration: Configuration) -> DataApp:
         parts.clock,
         Recorder(parts.clock, parts.journal, observers),
         Repeats(parts.clock, cache),
+        parts.learning.collector,
     )
     dispatch = Dispatch(parts.clock, ids)
     executor = Executor(parts.clock, dispatch)

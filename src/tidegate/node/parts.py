@@ -12,6 +12,7 @@ from tidegate.adapters.stores.state_directory import StatePaths
 from tidegate.adapters.tls_files import ServerTls
 from tidegate.config.configuration import Configuration
 from tidegate.gateway.meter import Meter
+from tidegate.node.learning import LearningParts, make_learning
 from tidegate.ports import Log
 
 
@@ -26,6 +27,7 @@ class Parts:
     keys: KeyFile
     metrics: Meter
     log: Log
+    learning: LearningParts
     tls: ServerTls | None
     """Of the data listener."""
 
@@ -48,4 +50,5 @@ def open_parts(
     encoder.open()
     encoder.check()
     keys = KeyFile(paths.keys, paths.pepper)
-    return Parts(SystemClock(), paths, journal, encoder, keys, Meter(), log, tls)
+    learning = make_learning(stack, configuration, paths, keys.load().pepper)
+    return Parts(SystemClock(), paths, journal, encoder, keys, Meter(), log, learning, tls)

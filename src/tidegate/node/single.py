@@ -6,13 +6,20 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from tidegate.adapters.bundles.folder import BundleFolder
+from tidegate.adapters.clocks.system import SystemIds
 from tidegate.adapters.exporters.prometheus import CONTENT_TYPE, process_metrics, render
 from tidegate.api.listener import bind_tcp, bind_unix
 from tidegate.config.configuration import Configuration, TcpAddress, UnixAddress
+from tidegate.gateway.audit_calls import Auditor
+from tidegate.gateway.dispatch import Dispatch
 from tidegate.gateway.entrance import Entrance
+from tidegate.gateway.execute import Executor
 from tidegate.gateway.generation import Generations
+from tidegate.gateway.record import Recorder
 from tidegate.node.admin import Operations, port_of, start_admin
 from tidegate.node.data import start_data
+from tidegate.node.learner import start_learner
+from tidegate.node.learning import learned_now, start_collecting
 from tidegate.node.node import Node
 from tidegate.node.owner import open_owner, start_jobs
 from tidegate.node.parts import Parts, open_parts
@@ -43,6 +50,9 @@ async def running_node(
         upkeep = Upkeep(log)
         stack.push_async_callback(upkeep.stop)
         await start_jobs(upkeep, owner, lambda: node.built.configuration, node.rebuild)
+        start_learner(
+            stack, upkeep, owner, lambda: node.built.configuration, node.rebuild, parts.encoder
+        )
         start_serving_jobs(upkeep, node)
         operations = _operations(node, reread)
         node.listeners.append(await start_admin(stack, owner, operations, configuration, admin))
@@ -64,7 +74,12 @@ async def build_node(
     stack: AsyncExitStack, parts: Parts, configuration: Configuration, number: int
 ) -> Node:
     """Build what serves, with a first generation; nothing is reached from outside yet."""
-    workshop = Workshop(parts.clock, parts.encoder, BundleFolder(parts.paths.bundles))
+    workshop = Workshop(
+        parts.clock,
+        parts.encoder,
+        BundleFolder(parts.paths.bundles),
+        lambda wanted, load: learned_now(parts.learning, wanted, load, parts.log),
+    )
     stack.push_async_callback(workshop.close)
     built = await workshop.build(configuration, number, strict=False)
     workshop.adopt(built)
@@ -101,6 +116,21 @@ def start_serving_jobs(upkeep: Upkeep, node: Node) -> None:
 
     upkeep.every(MOVE_EVERY_S, "journal", write_what_waits)
     upkeep.every(KEYS_EVERY_S, "keys", node.follow_keys)
+    start_collecting(upkeep, parts.learning, make_auditor(node), node.built.configuration)
+
+
+def make_auditor(node: Node) -> Auditor:
+    """Make what has upstreams label answers of this node; its calls are not the clients'."""
+    parts = node.parts
+    ids = SystemIds()
+    return Auditor(
+        parts.clock,
+        ids,
+        node.generations,
+        Executor(parts.clock, Dispatch(parts.clock, ids)),
+        Recorder(parts.clock, parts.journal, ()),
+        parts.learning.collector,
+    )
 
 
 def _operations(node: Node, reread: Callable[[], Configuration]) -> Operations:

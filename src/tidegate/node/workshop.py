@@ -1,8 +1,9 @@
 """Turns a configuration into a generation, building beside what serves and reusing what it can."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 
 import msgspec
@@ -20,6 +21,8 @@ from tidegate.domain.route import Route
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
 from tidegate.gateway.generation import Generation
+from tidegate.gateway.learned import Learned
+from tidegate.node.learning import Load
 from tidegate.ports import Clock, Encoder, Upstream
 from tidegate.routing.rules import compile_rules
 from tidegate.routing.table import route_table
@@ -58,8 +61,15 @@ class Workshop:
     What was built is handed back by `adopt` or by `abandon`, one at a time.
     """
 
-    def __init__(self, clock: Clock, encoder: Encoder, bundles: BundleFolder) -> None:
-        """The encoder is shared by all generations."""
+    def __init__(
+        self,
+        clock: Clock,
+        encoder: Encoder,
+        bundles: BundleFolder,
+        learned: Callable[[Configuration, Load], Awaitable[Learned]],
+    ) -> None:
+        """The encoder is shared by all generations; `learned` gives what traffic taught."""
+        self._learned = learned
         self._clock = clock
         self._encoder = encoder
         self._bundles = bundles
@@ -77,6 +87,7 @@ class Workshop:
         prices = load_prices(configuration.prices)
         checked = dict(self._checked) if keep else {}
         tasks, unserved = await self._tasks(configuration.tasks, checked, strict=strict)
+        learned = await self._learned(configuration, partial(self._load, checked=checked))
         routes = configuration.routes
         pool = await self._open_upstreams(configuration)
         upstreams = {name: upstream for name, (_, upstream) in pool.items()}
@@ -87,15 +98,18 @@ class Workshop:
             routes=route_table(routes),
             rules={route.name: compile_rules(route.rules) for route in routes if route.rules},
             answer_content={
-                route.name: self._answer_content(route, configuration, tasks) for route in routes
+                route.name: self._answer_content(route, configuration, tasks, learned)
+                for route in routes
             },
             upstreams=upstreams,
             places={name: upstream.place for name, upstream in upstreams.items()},
             tasks=tasks,
             encoder=self._encoder,
             prices=prices,
+            learned=learned,
         )
-        used = {(one.bundle.name, one.bundle.version): one.bundle for one in tasks.values()}
+        loaded = (*tasks.values(), *learned.tasks.values())
+        used = {(one.bundle.name, one.bundle.version): one.bundle for one in loaded}
         return Built(generation, configuration, unserved, _limits(configuration), pool, used)
 
     def adopt(self, built: Built) -> None:
@@ -150,15 +164,21 @@ class Workshop:
                 unserved[task.name] = f"there is no bundle `{task.bundle}` yet"
                 continue
             try:
-                key = task.bundle, version
-                if key not in checked:
-                    checked[key] = await self._read(*key)
-                loaded[task.name] = join(task, checked[key])
+                loaded[task.name] = await self._load(task, version, checked=checked)
             except (BundleError, StateError) as error:
                 if strict:
                     raise
                 unserved[task.name] = str(error)
         return loaded, unserved
+
+    async def _load(
+        self, task: Task, version: str, *, checked: dict[tuple[str, str], Bundle]
+    ) -> LoadedTask:
+        """Join a task with a version of its bundle; what was checked is not read again."""
+        key = task.bundle, version
+        if key not in checked:
+            checked[key] = await self._read(*key)
+        return join(task, checked[key])
 
     async def _read(self, name: str, version: str) -> Bundle:
         """Read a bundle and check that it gives its golden scores here."""
@@ -169,7 +189,11 @@ class Workshop:
         return bundle
 
     def _answer_content(
-        self, route: Route, configuration: Configuration, tasks: Mapping[str, LoadedTask]
+        self,
+        route: Route,
+        configuration: Configuration,
+        tasks: Mapping[str, LoadedTask],
+        learned: Learned,
     ) -> str:
         """Hash what can alter the answers of a route, for cache keys."""
         used = {target.upstream for target in route.targets}
@@ -181,6 +205,11 @@ class Workshop:
                 (tasks[name].task, tasks[name].bundle.version)
                 for name in route.tasks
                 if name in tasks
+            ],
+            [
+                (owner.key, verdict.bundle_version, verdict.granted_at, verdict.state)
+                for owner, verdict in learned.verdicts.items()
+                if route.learns
             ],
         ]
         return sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()

@@ -19,9 +19,11 @@ from tests.unit.gateway.fakes import (
 )
 from tidegate.adapters.stores.memory_cache import MemoryCache
 from tidegate.adapters.stores.memory_journal import MemoryJournal
+from tidegate.adapters.stores.memory_labels import MemoryLabels
 from tidegate.api.failures import status_of
 from tidegate.domain.record import Record
 from tidegate.errors import DeadlineExceeded, Forbidden, NoAnswer, UnknownModel
+from tidegate.gateway.collect import Collector
 from tidegate.gateway.dispatch import Dispatch
 from tidegate.gateway.execute import Executor
 from tidegate.gateway.generation import Generations
@@ -29,6 +31,7 @@ from tidegate.gateway.pipeline import Gateway
 from tidegate.gateway.record import Recorder
 from tidegate.gateway.repeat import Repeats
 from tidegate.gateway.stream import Relay, Tools
+from tidegate.learning.audit import derive
 
 
 class Under:
@@ -42,6 +45,7 @@ class Under:
             self.clock,
             Recorder(self.clock, self.journal, ()),
             Repeats(self.clock, MemoryCache(1 << 20)),
+            Collector(derive(b""), MemoryLabels()),
         )
         executor = Executor(self.clock, Dispatch(self.clock, CountingIds()))
         self.gateway = Gateway(tools, self.generations, executor, status_of)

@@ -4,21 +4,20 @@ What is personal (vector, label, text) is sealed; columns beside it say whose it
 be used for, users and near-duplicates only as keyed hashes. Several processes may write.
 """
 
-import hmac
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Self
 
 import msgspec
-import numpy as np
 
+from tidegate.adapters.label_codec import COLUMNS, INSERT, RowCodec
 from tidegate.adapters.sealing import TenantKeys
 from tidegate.adapters.sqlite_file import Migration, open_file, open_for_reading
-from tidegate.domain.label import FitMark, LabelCounts, LabelRow, Origin, Owner, Purge, Purged, Role
-from tidegate.domain.question import ChoiceValue
+from tidegate.domain.guarantee import NoiseFloor
+from tidegate.domain.label import FitMark, LabelCounts, LabelRow, Owner, Purge, Purged
+from tidegate.domain.question import Question
 from tidegate.errors import StateError
 
 KEEP_ROWS = 20_000
@@ -66,24 +65,33 @@ MIGRATIONS: tuple[Migration, ...] = (
         version TEXT NOT NULL,
         last_row INTEGER NOT NULL,
         fitted_at REAL NOT NULL,
+        fit_rows INTEGER NOT NULL,
+        measuring_rows INTEGER NOT NULL,
         is_stale INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (task, owner, version)
+    )
+        """,
+        """
+    CREATE TABLE questions (
+        task TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        question BLOB NOT NULL,
+        PRIMARY KEY (task, owner)
+    )
+        """,
+        """
+    CREATE TABLE repeats (
+        task TEXT NOT NULL,
+        owner TEXT NOT NULL,
+        model TEXT NOT NULL,
+        pairs INTEGER NOT NULL,
+        disagreements INTEGER NOT NULL,
+        PRIMARY KEY (task, owner, model)
     )
         """,
     ),
 )
 
-_INSERT = """
-    INSERT OR IGNORE INTO labels (
-        row_id, task, owner, tenant, question, origin, role, user_group, cluster, user, class,
-        priority, upstream, model, time, zone, region, language, encoder, generation, share,
-        stratum, sealed
-    ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-_COLUMNS = """
-    row_id, task, owner, tenant, question, origin, role, user_group, cluster, user, upstream, model,
-    time, zone, region, language, encoder, generation, share, stratum, sealed
-"""
 _FIT_BEYOND = """
     DELETE FROM labels WHERE number IN (
         SELECT number FROM (
@@ -102,18 +110,7 @@ _OLDEST_BEYOND = """
 """
 
 
-class _Sealed(msgspec.Struct, frozen=True, array_like=True):
-    """What only the holder of the tenant's key can read."""
-
-    label: str | bool | None
-    probabilities: tuple[float, ...]
-    vector: bytes
-    """float16, little-endian."""
-    text: str | None = None
-
-
-_ENCODE = msgspec.msgpack.Encoder().encode
-_DECODE = msgspec.msgpack.Decoder(_Sealed).decode
+_QUESTION = msgspec.json.Decoder(Question).decode
 
 
 class SqliteLabels:
@@ -125,7 +122,7 @@ class SqliteLabels:
         """Made by `open` and `open_to_read`."""
         self._connection = connection
         self._keys = keys
-        self._secret = secret
+        self._codec = RowCodec(keys, secret)
         self._keep_rows = keep_rows
 
     @classmethod
@@ -148,10 +145,10 @@ class SqliteLabels:
         """Store rows that are not there yet, all or none; gives how many are new."""
         if not rows:
             return 0
-        made = [self._insertable(row) for row in rows]
+        made = [self._codec.columns(row) for row in rows]
         with self._transaction() as connection:
             before = connection.total_changes
-            connection.executemany(_INSERT, made)
+            connection.executemany(INSERT, made)
             return connection.total_changes - before
 
     def owners(self) -> Sequence[Owner]:
@@ -194,28 +191,28 @@ class SqliteLabels:
     def rows(self, owner: Owner, encoder: str) -> Sequence[LabelRow]:
         """Give all labelled rows of one owner and encoder, oldest first."""
         found = self._select(
-            f"SELECT {_COLUMNS} FROM labels"  # noqa: S608 - a constant
+            f"SELECT {COLUMNS} FROM labels"  # noqa: S608 - a constant
             " WHERE task = ? AND owner = ? AND encoder = ? AND class IS NOT NULL ORDER BY number",
             (owner.task, owner.tenant, encoder),
         )
-        return [self._row(row) for row in found]
+        return [self._codec.row(row) for row in found]
 
     def find(self, row_id: str) -> LabelRow | None:
         """Give one row, labelled or pending."""
         found = self._select(
-            f"SELECT {_COLUMNS} FROM labels WHERE row_id = ?",  # noqa: S608 - a constant
+            f"SELECT {COLUMNS} FROM labels WHERE row_id = ?",  # noqa: S608 - a constant
             (row_id,),
         ).fetchone()
-        return None if found is None else self._row(found)
+        return None if found is None else self._codec.row(found)
 
     def every(self, tenant: str | None) -> Iterator[LabelRow]:
         """Give all rows of a tenant, or of all, for an export."""
         where, values = ("WHERE tenant = ?", (tenant,)) if tenant else ("", ())
         for row in self._connection.execute(
-            f"SELECT {_COLUMNS} FROM labels {where} ORDER BY number",  # noqa: S608 - constants
+            f"SELECT {COLUMNS} FROM labels {where} ORDER BY number",  # noqa: S608 - constants
             values,
         ):
-            yield self._row(row)
+            yield self._codec.row(row)
 
     def prune(self, now: float, *, days: float, pending_s: float) -> int:
         """Drop what is too old or too much; gives how many rows went."""
@@ -229,17 +226,60 @@ class SqliteLabels:
                 self._bound(connection, owner)
             return connection.total_changes - before
 
+    def remember(self, owner: Owner, question: Question) -> None:
+        """Keep the question that an owner's labels answer; the first one stays."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO questions VALUES (?, ?, ?)",
+                (owner.task, owner.tenant, msgspec.json.encode(question)),
+            )
+
+    def questions(self) -> dict[Owner, Question]:
+        """Give what each owner's labels answer."""
+        found = self._select("SELECT task, owner, question FROM questions ORDER BY task, owner")
+        return {Owner(task, of): _QUESTION(content) for task, of, content in found}
+
+    def repeat(self, owner: Owner, model: str, *, pairs: int, disagreements: int) -> None:
+        """Add to what is known of how far a model is from itself."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO repeats VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " pairs = pairs + excluded.pairs,"
+                " disagreements = disagreements + excluded.disagreements",
+                (owner.task, owner.tenant, model, pairs, disagreements),
+            )
+
+    def noise(self, owner: Owner, model: str) -> NoiseFloor:
+        """Tell how far a model is from itself on this owner's requests."""
+        found = self._select(
+            "SELECT pairs, disagreements FROM repeats WHERE task = ? AND owner = ? AND model = ?",
+            (owner.task, owner.tenant, model),
+        ).fetchone()
+        return NoiseFloor(0, 0) if found is None else NoiseFloor(*found)
+
+    def sources(self, owner: Owner, since: float) -> set[tuple[str, str]]:
+        """Tell which models of which upstreams labelled requests received after `since`."""
+        return set(
+            self._select(
+                "SELECT DISTINCT upstream, model FROM labels"
+                " WHERE task = ? AND owner = ? AND time > ? AND class IS NOT NULL",
+                (owner.task, owner.tenant, since),
+            )
+        )
+
     def mark_fitted(self, mark: FitMark) -> None:
         """Remember which rows a bundle was fitted on."""
         with self._transaction() as connection:
             connection.execute(
-                "INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?, ?, 0)",
+                "INSERT OR REPLACE INTO fits VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
                 (
                     mark.owner.task,
                     mark.owner.tenant,
                     mark.version,
                     mark.last_row,
                     mark.fitted_at,
+                    mark.fit_rows,
+                    mark.measuring_rows,
                 ),
             )
 
@@ -247,8 +287,8 @@ class SqliteLabels:
         """Give what bundles were fitted on, oldest first."""
         found = self._select("SELECT * FROM fits ORDER BY fitted_at")
         marks = [
-            FitMark(Owner(task, of), version, last, at, bool(stale))
-            for task, of, version, last, at, stale in found
+            FitMark(Owner(task, of), version, last, at, fit, measuring, bool(stale))
+            for task, of, version, last, at, fit, measuring, stale in found
         ]
         return marks if owner is None else [mark for mark in marks if mark.owner == owner]
 
@@ -305,77 +345,6 @@ class SqliteLabels:
         for role, origin in (("calibrate", "audit"), ("test", "audit"), ("fit", "pending")):
             connection.execute(_OLDEST_BEYOND, (*named, role, origin, self._keep_rows))
 
-    def _insertable(self, row: LabelRow) -> tuple[object, ...]:
-        sealed = _Sealed(row.label, row.probabilities, row.vector.astype("<f2").tobytes(), row.text)
-        hashed = None if row.label is None else self._class(row.owner, row.label)
-        # SQLite's integers are signed.
-        priority = int.from_bytes(self._hmac(f"priority {row.row_id}")[:8], "big") >> 1
-        return (
-            row.row_id,
-            row.owner.task,
-            row.owner.tenant,
-            row.tenant,
-            row.question,
-            row.origin,
-            row.role,
-            row.group,
-            row.cluster,
-            row.user,
-            hashed,
-            priority,
-            row.upstream,
-            row.model,
-            row.time,
-            row.zone,
-            row.region,
-            row.language,
-            row.encoder,
-            row.generation,
-            row.share,
-            row.stratum,
-            self._keys.seal(row.tenant, _ENCODE(sealed), row.row_id.encode()),
-        )
-
-    def _row(self, columns: Sequence[object]) -> LabelRow:
-        # The table's own columns, in the order of `_COLUMNS`.
-        stored = msgspec.convert(columns, _Columns)
-        content = self._keys.open(stored.tenant, stored.sealed, stored.row_id.encode())
-        try:
-            sealed = _DECODE(content)
-        except msgspec.DecodeError as error:
-            raise StateError(f"the label {stored.row_id} cannot be read: {error}") from error
-        return LabelRow(
-            row_id=stored.row_id,
-            owner=Owner(stored.task, stored.owner),
-            tenant=stored.tenant,
-            question=stored.question,
-            origin=stored.origin,
-            role=stored.role,
-            group=stored.group,
-            cluster=stored.cluster,
-            user=stored.user,
-            label=sealed.label,
-            probabilities=sealed.probabilities,
-            vector=np.frombuffer(sealed.vector, "<f2").astype(np.float32),
-            upstream=stored.upstream,
-            model=stored.model,
-            time=stored.time,
-            zone=stored.zone,
-            region=stored.region,
-            encoder=stored.encoder,
-            generation=stored.generation,
-            share=stored.share,
-            stratum=stored.stratum,
-            language=stored.language,
-            text=sealed.text,
-        )
-
-    def _class(self, owner: Owner, label: ChoiceValue) -> bytes:
-        return self._hmac(f"class {owner.key} {type(label).__name__} {label}")[:8]
-
-    def _hmac(self, what: str) -> bytes:
-        return hmac.digest(self._secret or sha256(b"").digest(), what.encode(), "sha256")
-
     def _select(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         try:
             return self._connection.execute(statement, values)
@@ -397,32 +366,6 @@ class SqliteLabels:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             raise StateError(f"the label store cannot be written: {error}") from error
-
-
-class _Columns(msgspec.Struct, frozen=True, array_like=True):
-    """One row as selected with `_COLUMNS`."""
-
-    row_id: str
-    task: str
-    owner: str
-    tenant: str
-    question: str
-    origin: Origin
-    role: Role
-    group: bytes
-    cluster: bytes
-    user: bytes | None
-    upstream: str
-    model: str
-    time: float
-    zone: str
-    region: str
-    language: str
-    encoder: str
-    generation: int
-    share: float
-    stratum: int
-    sealed: bytes
 
 
 def _conditions(purge: Purge) -> tuple[str, list[object]]:

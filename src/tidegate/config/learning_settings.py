@@ -1,0 +1,78 @@
+"""Settings of `learning`: what is kept of forwarded traffic, and how it is audited."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+_Share = Annotated[float, Meta(gt=0, le=1)]
+
+
+class LearningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Learning from forwarded traffic, for the routes that say `learn: true`."""
+
+    max_error: Annotated[
+        float,
+        Meta(
+            gt=0,
+            lt=1,
+            description="For questions that no task names: share of local answers that may differ"
+            " from the upstream's. Default 0.02.",
+        ),
+    ] = 0.02
+    automatic_tasks: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000,
+            description="Questions without a task that are learned, of each tenant; each gets a"
+            " task of its own. Default 20.",
+        ),
+    ] = 20
+    audit_share: Annotated[
+        _Share,
+        Meta(
+            description="Share of requests that the upstream labels although this node could"
+            " answer them. Default 0.02. Another share begins another sample."
+        ),
+    ] = 0.02
+    audits_per_day: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=10_000_000,
+            description="Calls a day that audits of one task may cost. Default 2,000.",
+        ),
+    ] = 2_000
+    audits_at_once: Annotated[
+        int,
+        Meta(ge=1, le=64, description="Audit calls under way at the same time. Default 2."),
+    ] = 2
+    twice_share: Annotated[
+        Annotated[float, Meta(ge=0, le=1)],
+        Meta(
+            description="Share of requests put to the upstream twice, to know how far it is from"
+            " itself. Default 0.01."
+        ),
+    ] = 0.01
+    keep_days: Annotated[
+        float, Meta(gt=0, le=3_660, description="Age in days at which a label goes. Default 90.")
+    ] = 90.0
+    keep_rows: Annotated[
+        int,
+        Meta(
+            ge=100,
+            le=10_000_000,
+            description="Labels kept of one task for fitting, divided among its classes, and as"
+            " many for each of calibrating and testing. Default 20,000: about 25 MB.",
+        ),
+    ] = 20_000
+    feedback_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=2_592_000,
+            description="Seconds in which feedback on an answer is taken; for so long the vector of"
+            " each request is kept. Default 0: none is taken.",
+        ),
+    ] = 0.0

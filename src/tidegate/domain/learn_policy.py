@@ -1,0 +1,39 @@
+"""What the operator allows learning to take and to cost."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tidegate.domain.label import SHARED, Owner
+from tidegate.domain.task import Task
+
+AUTOMATIC = "auto-"
+"""How the names of tasks begin that a question without a task gets."""
+_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class LearnPolicy:
+    """Settings of `learning`, and whose labels are whose."""
+
+    tasks: Mapping[str, Task] = field(default_factory=dict)
+    """Configured tasks by the fingerprint of their question."""
+    audit_share: float = 0.02
+    audits_per_day: int = 2_000
+    audits_at_once: int = 2
+    twice_share: float = 0.01
+    automatic_tasks: int = 20
+    keep_text: frozenset[str] = frozenset()
+    """Tenants that allow that texts are kept beside their labels."""
+    feedback_s: float = 0.0
+
+    def task_of(self, fingerprint: str) -> str:
+        """Name the task of a question: the configured one, else one of its own."""
+        task = self.tasks.get(fingerprint)
+        return f"{AUTOMATIC}{fingerprint[:_DIGITS]}" if task is None else task.name
+
+    def owner_of(self, fingerprint: str, tenant: str) -> Owner:
+        """Tell whose label an answer to this question is."""
+        task = self.tasks.get(fingerprint)
+        if task is None:
+            return Owner(f"{AUTOMATIC}{fingerprint[:_DIGITS]}", tenant)
+        return Owner(task.name, SHARED if task.shares_labels else tenant)

@@ -1,0 +1,166 @@
+"""Has the upstream label what this node answered itself, off the client's path.
+
+A call takes the way of any other: the plan of the request's own route, the same dispatch, a record
+of its own kind with its cost. It never uses a client's own credential, is bounded in number a day
+and at a time, and ends when the node does.
+"""
+
+from collections import Counter
+from dataclasses import replace
+
+from tidegate.bundles.fingerprint import fingerprint
+from tidegate.domain.question import Decision, Refusal
+from tidegate.domain.request import Request
+from tidegate.errors import TidegateError
+from tidegate.gateway.collect import Audited, Collector, same_labels
+from tidegate.gateway.execute import Executor
+from tidegate.gateway.generation import Generation, Generations
+from tidegate.gateway.record import OK, Draft, Recorder
+from tidegate.gateway.settle import settled
+from tidegate.ports import Clock, Ids
+from tidegate.resilience.deadline import request_deadline
+from tidegate.routing.plan import plan
+from tidegate.wire.decisions import narrow
+from tidegate.wire.decisions_answer import read_decisions_answer
+
+DAY_S = 86_400.0
+
+
+class Budget:
+    """Counts calls a day; a clock that jumps begins another day, and never gives more than one."""
+
+    def __init__(self) -> None:
+        """Nothing is spent yet."""
+        self._day = 0
+        self._spent: Counter[str] = Counter()
+
+    def take(self, task: str, limit: int, now: float) -> bool:
+        """Spend one call of today's; False when there is none left."""
+        day = int(now // DAY_S)
+        if day > self._day:
+            self._day = day
+            self._spent.clear()
+        if self._spent[task] >= limit:
+            return False
+        self._spent[task] += 1
+        return True
+
+    def spent(self, task: str) -> int:
+        """Tell how many calls of today were made."""
+        return self._spent[task]
+
+
+class Auditor:
+    """Makes the calls that the collector asks for; run `work` as often as may be at a time."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        ids: Ids,
+        generations: Generations,
+        executor: Executor,
+        recorder: Recorder,
+        collector: Collector,
+    ) -> None:
+        """`recorder` writes the records of these calls and of no others."""
+        self._clock = clock
+        self._ids = ids
+        self._generations = generations
+        self._executor = executor
+        self._recorder = recorder
+        self._collector = collector
+        self.budget = Budget()
+        self.made: Counter[str] = Counter()
+        """Calls by what came of them."""
+
+    async def work(self) -> None:
+        """Make calls, one after another, until cancelled."""
+        while True:
+            audited = await self._collector.audits.get()
+            try:
+                await self.audit(audited)
+            finally:
+                self._collector.audits.task_done()
+
+    async def idle(self) -> None:
+        """Return when no call waits or is under way."""
+        await self._collector.audits.join()
+
+    async def audit(self, audited: Audited) -> None:
+        """Make one call and hand on what it says; failures are counted, not raised."""
+        seen = audited.seen
+        policy = seen.learned.policy
+        first = fingerprint(seen.ask.questions[audited.indexes[0]])
+        task = policy.task_of(first or "")
+        if not self.budget.take(task, policy.audits_per_day, self._clock.now()):
+            self.made["over budget"] += 1
+            return
+        # The request's generation may be closed by now; its route has to be there still.
+        generation = self._generations.enter()
+        try:
+            await self._call(audited, generation, task)
+        finally:
+            self._generations.leave(generation)
+
+    async def _call(self, audited: Audited, generation: Generation, task: str) -> None:
+        seen = audited.seen
+        questions = [seen.ask.questions[index] for index in audited.indexes]
+        request = self._request(seen.request, audited.indexes)
+        draft = Draft(request, generation, kind="repeat" if audited.is_repeat else "audit")
+        draft.reason, draft.task = draft.kind, task
+        try:
+            route = draft.route = generation.routes.find(request.model)
+            draft.deadline = request_deadline(request.context.started, route.deadline_s, None)
+            chosen = plan(
+                request,
+                route,
+                places=generation.places,
+                speaks=generation.speaks,
+                rules=generation.rules.get(route.name, ()),
+            )
+            won = await self._executor.whole(chosen, draft)
+            answer = won.result.answer
+            _, answers, _ = read_decisions_answer(answer.body, questions)
+        except TidegateError as error:
+            self.made["failed"] += 1
+            self._recorder.write(draft, status=502, error=error)
+            return
+        draft.answered_upstream(won.candidate, answer.model)
+        draft.usage = draft.paid = settled(request, answer.usage, len(answer.body))
+        self._recorder.write(draft, status=OK)
+        self.made[draft.kind] += 1
+        labelled = replace(seen, upstream=won.candidate.upstream, model=answer.model)
+        await self._hand_on(replace(audited, seen=labelled), answers)
+
+    async def _hand_on(self, audited: Audited, answers: tuple[Decision | Refusal, ...]) -> None:
+        seen = audited.seen
+        questions = [seen.ask.questions[index] for index in audited.indexes]
+        before = [seen.answers[index] for index in audited.indexes]
+        alike = same_labels(questions, before, answers)
+        for index, answer, is_same in zip(audited.indexes, answers, alike, strict=True):
+            print_ = fingerprint(seen.ask.questions[index])
+            if print_ is None or isinstance(answer, Refusal):
+                continue
+            owner = seen.learned.policy.owner_of(print_, seen.request.context.identity.tenant)
+            if audited.is_repeat:
+                self._collector.repeated(owner, seen.model, is_other=not is_same)
+                continue
+            row = await self._collector.row(seen, index, owner, print_, answer)
+            if row is not None:
+                self._collector.offer(row)
+
+    def _request(self, request: Request, indexes: tuple[int, ...]) -> Request:
+        """Make the same request, of the questions at `indexes`, without what was the client's."""
+        context = replace(
+            request.context,
+            request_id=self._ids.request_id(),
+            received_at=self._clock.now(),
+            started=self._clock.monotonic(),
+            allowed_s=None,
+            credential=None,
+            client_address=None,
+            traceparent=None,
+            client_request_id=None,
+        )
+        body = narrow(request.body, indexes, request.model)
+        return replace(request, body=body, context=context)

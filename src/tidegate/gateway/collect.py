@@ -1,0 +1,273 @@
+"""Turns forwarded decisions into label rows, off the client's path.
+
+`draws` and `observe` are all that a request does: a keyed hash, and a place in a bounded queue. The
+text waits there in memory, is encoded when its turn comes, and is gone; only its vector is stored.
+What was answered here and belongs to the audit sample goes to `audit_calls.py`.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tidegate.bundles.fingerprint import fingerprint
+from tidegate.domain.encoding import Encoding
+from tidegate.domain.label import LabelRow, Owner
+from tidegate.domain.question import ChoiceValue, Decision, Question, Refusal
+from tidegate.domain.request import Decisions, Request
+from tidegate.errors import EngineError, InvalidRequest, MalformedAnswer
+from tidegate.gateway.learned import Learned
+from tidegate.gateway.record import Draft
+from tidegate.learning import audit
+from tidegate.ports import Encoder, LabelSink
+from tidegate.wire.decisions_answer import read_decisions_answer
+from tidegate.wire.end_user import end_user
+
+WAITING = 2_048
+"""Requests that may wait for their row; more are counted as lost. A few kB each."""
+
+EVEN = 0.5
+"""P(true) from here on counts as true."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What is kept of an answered request until its rows are made."""
+
+    request: Request
+    ask: Decisions
+    learned: Learned
+    encoder: Encoder
+    generation: int
+    zone: str
+    region: str
+    is_drawn: bool
+    is_cached: bool
+    upstream: str
+    model: str
+    route: str
+    answers: tuple[Decision | Refusal, ...]
+    local: frozenset[int]
+    """Questions that this node answered."""
+    encoding: Encoding | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audited:
+    """Questions of one request that the upstream is to label although they were answered here."""
+
+    seen: Seen
+    indexes: tuple[int, ...]
+    is_repeat: bool = False
+    """The upstream has answered; it is asked again to see whether it says the same."""
+
+
+class Collector:
+    """Makes label rows of what passes; one worker, so that requests come first."""
+
+    def __init__(self, keys: audit.Keys, sink: LabelSink) -> None:
+        """`sink` takes finished rows; audits wait in `audits` for whoever makes the calls."""
+        self._keys = keys
+        self._sink = sink
+        self._waiting: asyncio.Queue[Seen] = asyncio.Queue(WAITING)
+        self.audits: asyncio.Queue[Audited] = asyncio.Queue(WAITING)
+        self.lost: Counter[str] = Counter()
+        """What did not become a row, by reason."""
+
+    def draws(self, draft: Draft) -> bool:
+        """Tell, before any head looks, whether this request belongs to the audit sample."""
+        route = draft.route
+        if route is None or not route.learns:
+            return False
+        share = draft.generation.learned.policy.audit_share
+        return audit.is_drawn(self._keys, draft.request.context.request_id, share)
+
+    def observe(self, draft: Draft, body: bytes) -> None:
+        """Take note of an answered request; never waits, never raises."""
+        seen = _seen(draft, body)
+        if seen is None:
+            return
+        try:
+            self._waiting.put_nowait(seen)
+        except asyncio.QueueFull:
+            self.lost["queue"] += 1
+
+    async def work(self) -> None:
+        """Make rows of what waits, one request after another, until cancelled."""
+        while True:
+            seen = await self._waiting.get()
+            try:
+                await self.take(seen)
+            finally:
+                self._waiting.task_done()
+
+    async def idle(self) -> None:
+        """Return when nothing waits any more."""
+        await self._waiting.join()
+
+    async def drain(self) -> None:
+        """Make rows of what waits now; for the end of the node, when nobody works any more."""
+        while not self._waiting.empty():
+            await self.take(self._waiting.get_nowait())
+
+    async def take(self, seen: Seen) -> None:
+        """Make the rows of one request, and note what is to be audited."""
+        audited: list[int] = []
+        labelled: list[int] = []
+        for index, answer in enumerate(seen.answers):
+            named = self._named(seen, index)
+            if named is None:
+                continue
+            if index in seen.local or (seen.is_cached and named[0] in seen.learned.tasks):
+                if seen.is_drawn:
+                    audited.append(index)
+                continue
+            row = None
+            if isinstance(answer, Decision):
+                row = await self.row(seen, index, *named, answer)
+            if row is not None:
+                self._sink.offer(row)
+                labelled.append(index)
+        if audited:
+            self._send_up(Audited(seen, tuple(audited)))
+        elif labelled and not seen.is_cached and self._is_asked_twice(seen):
+            self._send_up(Audited(seen, tuple(labelled), is_repeat=True))
+
+    async def row(
+        self, seen: Seen, index: int, owner: Owner, print_: str, answer: Decision
+    ) -> LabelRow | None:
+        """Make one row of an upstream's answer; None where the text cannot be read whole."""
+        encoding = seen.encoding or await self._encoded(seen)
+        if encoding is None:
+            return None
+        context = seen.request.context
+        question = seen.ask.questions[index]
+        text = seen.ask.text or ""
+        name = end_user(seen.request.body)
+        user = None if name is None else audit.end_user(self._keys, context.identity.tenant, name)
+        cluster = audit.cluster(self._keys, text)
+        group = user or cluster
+        sampling = seen.learned.sampling(owner)
+        is_audit = sampling.share == 1.0 or seen.is_drawn
+        policy = seen.learned.policy
+        return LabelRow(
+            row_id=f"{context.request_id}/{index}",
+            owner=owner,
+            tenant=context.identity.tenant,
+            question=print_,
+            origin="audit" if is_audit else "escalated",
+            role=audit.role(self._keys, group),
+            group=group,
+            cluster=cluster,
+            user=user,
+            label=label_of(question, answer),
+            probabilities=answer.probabilities,
+            vector=encoding.vector,
+            upstream=seen.upstream,
+            model=seen.model,
+            time=context.received_at,
+            zone=seen.zone,
+            region=seen.region,
+            encoder=seen.encoder.fingerprint,
+            generation=seen.generation,
+            share=sampling.share if is_audit else 0.0,
+            stratum=sampling.stratum,
+            text=text if context.identity.tenant in policy.keep_text else None,
+        )
+
+    def offer(self, row: LabelRow) -> None:
+        """Hand a finished row on."""
+        self._sink.offer(row)
+
+    def repeated(self, owner: Owner, model: str, *, is_other: bool) -> None:
+        """Note what asking the upstream twice showed."""
+        self._sink.repeated(owner, model, is_other=is_other)
+
+    def _named(self, seen: Seen, index: int) -> tuple[Owner, str] | None:
+        """Tell whose label this is, with the fingerprint; None where none is kept."""
+        question = seen.ask.questions[index]
+        print_ = fingerprint(question)
+        if print_ is None:
+            return None
+        owner = seen.learned.policy.owner_of(print_, seen.request.context.identity.tenant)
+        if not self._sink.takes(owner, question):
+            self.lost["too many tasks"] += 1
+            return None
+        return owner, print_
+
+    def _is_asked_twice(self, seen: Seen) -> bool:
+        share = seen.learned.policy.twice_share
+        return audit.is_asked_twice(self._keys, seen.request.context.request_id, share)
+
+    def _send_up(self, audited: Audited) -> None:
+        try:
+            self.audits.put_nowait(audited)
+        except asyncio.QueueFull:
+            self.lost["audit queue"] += 1
+
+    async def _encoded(self, seen: Seen) -> Encoding | None:
+        """Encode the text; one that is longer than the encoder reads is never answered here."""
+        if seen.ask.text is None:
+            return None
+        try:
+            encoding = await seen.encoder.encode(seen.ask.text)
+        except (EngineError, InvalidRequest):
+            self.lost["encoder"] += 1
+            return None
+        return None if encoding.is_truncated else encoding
+
+
+def label_of(question: Question, answer: Decision) -> ChoiceValue:
+    """Give what an answer says: the side, or the likeliest option, of equals the first."""
+    weights = answer.probabilities
+    if question.type == "predicate":
+        return weights[0] >= EVEN
+    return question.options[weights.index(max(weights))].value
+
+
+def same_labels(
+    questions: Sequence[Question],
+    first: Sequence[Decision | Refusal],
+    second: Sequence[Decision | Refusal],
+) -> list[bool]:
+    """Compare two answers to the same questions; refusals differ from every answer."""
+    return [
+        isinstance(one, Decision)
+        and isinstance(two, Decision)
+        and label_of(question, one) == label_of(question, two)
+        for question, one, two in zip(questions, first, second, strict=True)
+    ]
+
+
+def _seen(draft: Draft, body: bytes) -> Seen | None:
+    """Keep what rows need; None for what nothing is learned from."""
+    route, ask, generation = draft.route, draft.request.ask, draft.generation
+    if route is None or not route.learns or not isinstance(ask, Decisions):
+        return None
+    if ask.text is None or generation.encoder is None:
+        return None
+    is_cached = draft.source == "cache"
+    answers = draft.answers
+    if is_cached:
+        try:
+            _, answers, _ = read_decisions_answer(body, ask.questions)
+        except MalformedAnswer:
+            return None
+    local = [i for i, trace in enumerate(draft.questions) if trace.source == "local"]
+    return Seen(
+        request=draft.request,
+        ask=ask,
+        learned=generation.learned,
+        encoder=generation.encoder,
+        generation=generation.number,
+        zone=generation.place.zone,
+        region=generation.place.region,
+        is_drawn=draft.is_drawn,
+        is_cached=is_cached,
+        upstream=draft.upstream or "",
+        model=draft.model or "",
+        route=route.name,
+        answers=answers,
+        local=frozenset(local),
+        encoding=draft.encoding,
+    )

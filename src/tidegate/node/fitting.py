@@ -1,0 +1,103 @@
+"""From label rows to a new bundle: the learner's side of what `training.py` does for files."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+
+from tidegate.adapters.bundles.folder import BundleFolder
+from tidegate.adapters.fitter.child_process import fit
+from tidegate.bundles.fingerprint import fingerprint
+from tidegate.bundles.golden import TEXTS
+from tidegate.bundles.manifest import Draft, pack, unpack
+from tidegate.domain.bundle import Bundle, Calibration, Float32, Golden, Head, Provenance
+from tidegate.domain.label import LabelRow
+from tidegate.domain.question import Question
+from tidegate.learning.fit import Measured, folds, measure
+from tidegate.learning.traffic import Material, arrays, widened
+from tidegate.statistics import calibration, linear
+from tidegate.tasks.classify import score
+
+NULL_SEED = 1
+ENOUGH_TO_CALIBRATE = 50
+"""Calibrating rows from which on they alone set the temperature; below, out-of-fold scores do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What the golden texts look like to the encoder."""
+
+    encoder: str
+    """Fingerprint."""
+    vectors: Sequence[Float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be made."""
+
+    name: str
+    question: Question
+    now: float
+    """Seconds since the epoch, UTC."""
+
+
+def fit_rows(
+    order: Order,
+    material: Material,
+    texts: Texts,
+    *,
+    bundles: BundleFolder,
+    report: Callable[[int, int], None],
+) -> Bundle:
+    """Fit, calibrate and store; the bundle is there whole when this returns. Blocks."""
+    rows = material.parts.fit
+    labels = [material.labels[place] for place in material.present]
+    vectors, targets = arrays(rows, labels)
+    assigned = folds([row.group.hex() for row in rows])
+    fitted = fit(vectors, targets, assigned, labels=len(labels), report=report)
+    generator = np.random.default_rng(NULL_SEED)
+    measured = measure(fitted.scores, targets, assigned, labels, generator)
+    weights, bias = widened(fitted.weights, fitted.bias, material.present, len(material.labels))
+    scaled = _calibrated(fitted.weights, fitted.bias, labels, material.parts.calibrate, measured)
+    head = Head(material.labels, weights, bias, scaled)
+    wording = fingerprint(order.question)
+    draft = Draft(
+        name=order.name,
+        created=order.now,
+        encoder=texts.encoder,
+        head=head,
+        questions=() if wording is None else (wording,),
+        metrics=measured.metrics,
+        provenance=Provenance("traffic", _named(rows), len(rows)),
+        golden=tuple(
+            Golden(text, tuple(score(head, vector)))
+            for text, vector in zip(TEXTS, texts.vectors, strict=True)
+        ),
+    )
+    version, content = pack(draft, bundles.next_number(order.name))
+    bundles.write(order.name, version, content)
+    return unpack(content, name=order.name, version=version)
+
+
+def _calibrated(
+    weights: Float32,
+    bias: Float32,
+    labels: Sequence[str | bool],
+    rows: Sequence[LabelRow],
+    measured: Measured,
+) -> Calibration:
+    """Set the temperature on rows that were drawn, not on those that went up for being hard."""
+    known = [row for row in rows if row.label in labels]
+    if len(known) < ENOUGH_TO_CALIBRATE:
+        return measured.calibration
+    vectors, targets = arrays(known, labels)
+    return calibration.fit(linear.scores(weights, bias, vectors), targets)
+
+
+def _named(rows: Sequence[LabelRow]) -> str:
+    digest = sha256()
+    for row in rows:
+        digest.update(row.row_id.encode() + b"\n")
+    return digest.hexdigest()

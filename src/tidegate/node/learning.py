@@ -1,0 +1,147 @@
+"""Puts learning together: label store, collector, audit calls. Idle where no route learns."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
+
+from tidegate.adapters.sealing import TenantKeys
+from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
+from tidegate.adapters.stores.sqlite_labels import SqliteLabels
+from tidegate.adapters.stores.state_directory import StatePaths
+from tidegate.bundles.fingerprint import fingerprint
+from tidegate.config.configuration import Configuration
+from tidegate.domain.guarantee import Guarantee
+from tidegate.domain.label import Owner
+from tidegate.domain.learn_policy import AUTOMATIC, LearnPolicy
+from tidegate.domain.task import Task
+from tidegate.errors import BundleError, StateError
+from tidegate.gateway.audit_calls import Auditor
+from tidegate.gateway.collect import Collector
+from tidegate.gateway.learned import Learned, learned
+from tidegate.learning.audit import derive
+from tidegate.node.label_keeper import WRITE_EVERY_S, LabelKeeper
+from tidegate.node.upkeep import Upkeep
+from tidegate.ports import Log
+from tidegate.tasks.classify import LoadedTask
+
+DRAIN_S = 2.0
+"""How long a node that stops goes on making rows of what it has seen."""
+
+Load = Callable[[Task, str], Awaitable[LoadedTask]]
+"""Loads one version of a task's bundle; raises BundleError, StateError."""
+
+
+@dataclass(slots=True)
+class LearningParts:
+    """What a process that serves needs of learning, for as long as it lives."""
+
+    keeper: LabelKeeper
+    guarantees: SqliteGuarantees
+    collector: Collector
+    is_open: bool = False
+
+    async def open_for(self, configuration: Configuration) -> None:
+        """Open the label store once a route learns; raises MissingExtra, StateError."""
+        if not self.is_open and any(route.learns for route in configuration.routes):
+            await self.keeper.open()
+            self.is_open = True
+
+    async def verdicts(self) -> Mapping[Owner, Guarantee]:
+        """Give the newest verdict of each owner that has one."""
+        if not self.is_open:
+            return {}
+        owners = await self.keeper.owners()
+        found = {owner: self.guarantees.load(owner.key) for owner in owners}
+        return {owner: one for owner, one in found.items() if one is not None}
+
+    async def close(self) -> None:
+        """Make rows of what still waits, for a moment; what is not done by then is lost."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await self.collector.drain()
+        await self.keeper.close()
+
+
+def make_learning(
+    stack: AsyncExitStack, configuration: Configuration, paths: StatePaths, pepper: bytes
+) -> LearningParts:
+    """Make the parts; the label store is opened by `open_for`."""
+    keys = derive(pepper)
+    guarantees = SqliteGuarantees.open(paths.guarantees)
+    stack.callback(guarantees.close)
+    keep_rows = configuration.learning.keep_rows
+    keeper = LabelKeeper(
+        lambda: open_labels(paths, pepper, keep_rows), configuration.learning.automatic_tasks
+    )
+    parts = LearningParts(keeper, guarantees, Collector(keys, keeper))
+    stack.push_async_callback(parts.close)
+    return parts
+
+
+def open_labels(paths: StatePaths, pepper: bytes, keep_rows: int) -> SqliteLabels:
+    """Open the label store for writing; raises MissingExtra, StateError."""
+    keys = TenantKeys(paths.label_keys)
+    secret = derive(pepper).group
+    return SqliteLabels.open(paths.labels, keys, secret=secret, keep_rows=keep_rows)
+
+
+def policy_of(configuration: Configuration) -> LearnPolicy:
+    """Give what a configuration allows learning to take and to cost."""
+    settings = configuration.learning
+    named = [(task, task.question) for task in configuration.tasks]
+    prints = [(task, None if asked is None else fingerprint(asked)) for task, asked in named]
+    return LearnPolicy(
+        tasks={print_: task for task, print_ in prints if print_ is not None},
+        audit_share=settings.audit_share,
+        audits_per_day=settings.audits_per_day,
+        audits_at_once=settings.audits_at_once,
+        twice_share=settings.twice_share,
+        automatic_tasks=settings.automatic_tasks,
+        keep_text=configuration.keep_text,
+        feedback_s=settings.feedback_s,
+    )
+
+
+async def learned_now(
+    parts: LearningParts, configuration: Configuration, load: Load, log: Log
+) -> Learned:
+    """Load what guarantees allow to answer; what cannot be loaded goes up, and is logged."""
+    await parts.open_for(configuration)
+    policy = policy_of(configuration)
+    verdicts = await parts.verdicts()
+    tasks: dict[Owner, LoadedTask] = {}
+    by_name = {task.name: task for task in configuration.tasks}
+    for owner, verdict in verdicts.items():
+        known = by_name.get(owner.task)
+        if verdict.state != "granted" or not (known or owner.task.startswith(AUTOMATIC)):
+            continue
+        task = replace(
+            known or Task(owner.task, owner.key),
+            bundle=owner.key,
+            threshold=verdict.own.threshold,
+            unguaranteed=True,
+        )
+        try:
+            loaded = await load(task, verdict.bundle_version)
+        except (BundleError, StateError) as error:
+            log.event("learned.unserved", task=owner.key, error=str(error))
+            continue
+        if loaded.bundle.content_hash == verdict.bundle:
+            tasks[owner] = loaded
+    return learned(policy, tasks, verdicts)
+
+
+def start_collecting(
+    upkeep: Upkeep, parts: LearningParts, auditor: Auditor, configuration: Configuration
+) -> None:
+    """Begin the background work of a process that serves; it idles where no route learns."""
+
+    async def write() -> None:
+        if parts.is_open:
+            await parts.keeper.write()
+
+    upkeep.every(0.0, "labels", parts.collector.work)
+    for number in range(configuration.learning.audits_at_once):
+        upkeep.every(0.0, f"audits {number}", auditor.work)
+    upkeep.every(WRITE_EVERY_S, "label store", write)
