@@ -140,7 +140,9 @@ def unpack(files: Mapping[str, bytes], *, name: str, version: str) -> Bundle:
         golden=manifest.golden,
         licence=manifest.licence,
         static=static_part.read(manifest.static, files, labels=labels, where=where),
-        novelty=novelty_part.read(manifest.novelty, files, dimensions=dimensions, where=where),
+        novelty=novelty_part.read(
+            manifest.novelty, files, dimensions=dimensions, labels=labels, where=where
+        ),
     )
 
 

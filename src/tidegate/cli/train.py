@@ -7,7 +7,10 @@ import typer
 
 
 def train(
-    file: Annotated[Path, typer.Argument(help="JSON lines: text, label, optionally family.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="JSON lines: text, label (null: out of scope), optionally family."),
+    ],
     task: Annotated[str, typer.Option(help="The task that the bundle is for.")],
     question: Annotated[
         Path | None,

@@ -69,12 +69,32 @@ class StaticHead:
     calibration: Calibration
 
 
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """The accept score, P(right and in scope), as a logistic model of two values.
+
+    ln(p / (1 - p)) of the confidence p, and the novelty; see `statistics/novelty.py`.
+    """
+
+    intercept: float
+    confidence: float
+    novelty: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Novelty:
-    """Where the rows that the head was fitted on lie, to tell what is unlike all of them."""
+    """How unlike the rows of its answer's label a vector v is, and what that says of the answer.
 
-    centres: Float32
-    """One row a centre, one column a dimension of the encoder; read-only."""
+    For label c: v' form v + slopes[c] . v + offsets[c], higher for what is more unlike.
+    """
+
+    form: Float32
+    """Square, in the encoder's dimensions; read-only."""
+    slopes: Float32
+    """One row a label; read-only."""
+    offsets: Float32
+    """One value a label; read-only."""
+    acceptance: Acceptance
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,17 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One line of the file."""
 
     text: str
-    label: str | bool
+    label: str | bool | None
+    """None: out of scope, no label fits; such rows teach what not to answer."""
     family: str | None = None
     """Rows of one family (paraphrases, one author) never stand on both sides of a measurement."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    text: str
+    label: ChoiceValue
+    family: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,8 @@ class TrainingSet:
     """Index of each row's label."""
     groups: tuple[str, ...]
     """What keeps rows together: the family, else the text itself."""
+    outside: tuple[str, ...]
+    """Texts that are out of scope."""
     contradictions: int
     """Texts that occur with more than one label. They stay: they show how sure one can be."""
 
@@ -68,8 +78,9 @@ def read_rows(data: bytes, *, source: str) -> tuple[Row, ...]:
     return tuple(rows)
 
 
-def training_set(rows: Sequence[Row], question: Question | None) -> TrainingSet:
+def training_set(given: Sequence[Row], question: Question | None) -> TrainingSet:
     """Check the rows together, and against the question's options where there is one."""
+    rows = [_Labelled(row.text, row.label, row.family) for row in given if row.label is not None]
     if len(rows) < FEWEST_ROWS:
         raise FitError(f"{len(rows)} rows are too few; give {FEWEST_ROWS} or more.")
     seen = {row.label for row in rows}
@@ -86,6 +97,7 @@ def training_set(rows: Sequence[Row], question: Question | None) -> TrainingSet:
         labels=labels,
         targets=tuple(positions[row.label] for row in rows),
         groups=_groups(rows),
+        outside=tuple(row.text for row in given if row.label is None),
         contradictions=_contradictions(rows),
     )
 
@@ -136,7 +148,7 @@ def _listed(labels: Sequence[ChoiceValue]) -> str:
     return shown if len(labels) <= MOST_SHOWN else f"{shown} and {len(labels) - MOST_SHOWN} more"
 
 
-def _groups(rows: Sequence[Row]) -> tuple[str, ...]:
+def _groups(rows: Sequence[_Labelled]) -> tuple[str, ...]:
     """Keep equal texts together, and families; a text in two families joins them."""
     parents: dict[str, str] = {}
     for row in rows:
@@ -158,7 +170,7 @@ def plain(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def _contradictions(rows: Sequence[Row]) -> int:
+def _contradictions(rows: Sequence[_Labelled]) -> int:
     labels: Mapping[str, set[ChoiceValue]] = {plain(row.text): set() for row in rows}
     for row in rows:
         labels[plain(row.text)].add(row.label)

@@ -19,8 +19,10 @@ from tidegate.bundles.manifest import Draft, check_name, pack, unpack
 from tidegate.domain.bundle import Bundle, Float32, Golden, Head, Provenance
 from tidegate.domain.question import Question
 from tidegate.learning.fit import Measured, folds, measure
+from tidegate.learning.novelty import Outside, Seen, fit_novelty
 from tidegate.learning.rows import TrainingSet, read_rows, training_set
 from tidegate.ports import Encoder
+from tidegate.statistics import linear
 from tidegate.tasks.classify import score
 
 Stage = Literal["encode", "fit"]
@@ -41,7 +43,7 @@ class Job:
 
     bundle: str
     data: bytes
-    """JSON lines: `text`, `label`, optionally `family`."""
+    """JSON lines: `text`, `label` (null: out of scope), optionally `family`."""
     source: str
     """What errors call the data: its file name."""
     question: Question | None
@@ -70,7 +72,9 @@ def train(job: Job, encoder: Encoder, bundles: BundleFolder, report: Report) -> 
     check_name(job.bundle)
     rows = training_set(read_rows(job.data, source=job.source), job.question)
     assigned = folds(rows.groups)
-    vectors, truncated = asyncio.run(encode(rows.texts, encoder, report))
+    texts = (*rows.texts, *rows.outside)
+    encoded, truncated = asyncio.run(encode(texts, encoder, report))
+    vectors, strange = encoded[: len(rows.texts)], encoded[len(rows.texts) :]
     targets = np.array(rows.targets, dtype=np.int64)
     fitted = fit(
         vectors,
@@ -82,6 +86,8 @@ def train(job: Job, encoder: Encoder, bundles: BundleFolder, report: Report) -> 
     generator = np.random.default_rng(NULL_SEED)
     measured = measure(fitted.scores, targets, assigned, rows.labels, generator)
     head = Head(rows.labels, fitted.weights, fitted.bias, measured.calibration)
+    seen = Seen(vectors, targets, assigned, fitted.scores, measured.calibration)
+    outside = Outside(strange, linear.scores(head.weights, head.bias, strange))
     wording = None if job.question is None else fingerprint(job.question)
     draft = Draft(
         name=job.bundle,
@@ -93,6 +99,7 @@ def train(job: Job, encoder: Encoder, bundles: BundleFolder, report: Report) -> 
         provenance=Provenance("file", sha256(job.data).hexdigest(), len(rows.texts)),
         golden=_golden(head, encoder),
         licence=job.licence,
+        novelty=fit_novelty(seen, outside if rows.outside else None),
     )
     version, content = pack(draft, bundles.next_number(job.bundle))
     bundle = unpack(content, name=job.bundle, version=version)

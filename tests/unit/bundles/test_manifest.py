@@ -19,6 +19,7 @@ from tidegate.bundles.manifest import (
 )
 from tidegate.bundles.parts.head import FILE as HEAD
 from tidegate.domain.bundle import (
+    Acceptance,
     Bundle,
     Calibration,
     Float32,
@@ -70,7 +71,7 @@ def full_draft() -> Draft:
     return draft(
         head=head(ngrams=NgramChannel("words-1-2", matrix(8, 3))),
         static=StaticHead("t" * 64, matrix(3, 2), matrix(1, 3)[0], Calibration(0.8, 0.0)),
-        novelty=Novelty(matrix(5, 4)),
+        novelty=Novelty(matrix(4, 4), matrix(3, 4), matrix(1, 3)[0], Acceptance(0.1, 0.9, -0.2)),
     )
 
 
@@ -262,7 +263,10 @@ def test_every_part_comes_back_as_it_was() -> None:
     assert (read.static.table, read.static.calibration) == ("t" * 64, Calibration(0.8, 0.0))
     assert made.novelty is not None
     assert read.novelty is not None
-    assert np.array_equal(read.novelty.centres, made.novelty.centres)
+    assert np.array_equal(read.novelty.form, made.novelty.form)
+    assert np.array_equal(read.novelty.slopes, made.novelty.slopes)
+    assert np.array_equal(read.novelty.offsets, made.novelty.offsets)
+    assert read.novelty.acceptance == Acceptance(0.1, 0.9, -0.2)
 
 
 def test_a_bundle_without_optional_parts_has_none() -> None:

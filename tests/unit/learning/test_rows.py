@@ -31,7 +31,7 @@ def test_empty_lines_and_windows_line_ends_are_taken() -> None:
         ({"text": "one"}, "Object missing required field `label`"),
         ({"label": "a"}, "Object missing required field `text`"),
         ({"text": "one", "label": "a", "lable": "b"}, "Object contains unknown field `lable`"),
-        ({"text": "one", "label": 3}, "Expected `bool | str`"),
+        ({"text": "one", "label": 3}, "Expected `bool | str | null`"),
         ({"text": None, "label": "a"}, "Expected `str`"),
         ({"text": "  \n", "label": "a"}, "`text` is empty"),
         ({"text": "one", "label": ""}, "`label` is empty"),
@@ -143,3 +143,11 @@ def test_no_group_is_split(rows: list[Row]) -> None:
             same_text = row.text.casefold() == other.text.casefold()
             if same_text or (row.family is not None and row.family == other.family):
                 assert group == other_group
+
+
+def test_rows_without_a_label_are_out_of_scope() -> None:
+    rows = read_rows(b'{"text": "what is love", "label": null}', source="rows")
+    found = training_set([*GOOD, *rows], None)
+    assert found.outside == ("what is love",)
+    assert "what is love" not in found.texts
+    assert found.labels == ("a", "b")

@@ -1,35 +1,54 @@
-"""What tells a text unlike anything trained on: where the training rows of each label lie."""
+"""What tells a text unlike anything trained on, and the accept score made of it."""
 
+import math
 from collections.abc import Mapping
 
 import msgspec
+import numpy as np
 
-from tidegate.bundles.parts.arrays import frozen, read_array, write_array
-from tidegate.domain.bundle import Novelty
+from tidegate.bundles.parts.arrays import REMEDY, frozen, read_array, write_array
+from tidegate.domain.bundle import Acceptance, Novelty
+from tidegate.errors import BundleError
 
 FILE = "novelty.npy"
-"""Float32, one row a centre, in the encoder's dimensions."""
+"""Float32: the rows of the form, each with a 0 behind it, then one row a label: slope, offset."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many centres there are."""
+    """All but the arrays."""
 
-    centres: int
+    acceptance: Acceptance
 
 
 def write(novelty: Novelty | None, files: dict[str, bytes]) -> Entry | None:
     """Add the file and give the entry, if there is such a part."""
     if novelty is None:
         return None
-    files[FILE] = write_array(novelty.centres)
-    return Entry(centres=len(novelty.centres))
+    form = np.column_stack((novelty.form, np.zeros(len(novelty.form))))
+    labels = np.column_stack((novelty.slopes, novelty.offsets))
+    files[FILE] = write_array(np.concatenate((form, labels)))
+    return Entry(acceptance=novelty.acceptance)
 
 
 def read(
-    entry: Entry | None, files: Mapping[str, bytes], *, dimensions: int, where: str
+    entry: Entry | None,
+    files: Mapping[str, bytes],
+    *,
+    dimensions: int,
+    labels: int,
+    where: str,
 ) -> Novelty | None:
     """Check the part and give it; None when the manifest lists none."""
     if entry is None:
         return None
-    centres = read_array(files[FILE], (entry.centres, dimensions), file=FILE, where=where)
-    return Novelty(frozen(centres))
+    shape = (dimensions + labels, dimensions + 1)
+    rows = read_array(files[FILE], shape, file=FILE, where=where)
+    terms = entry.acceptance
+    if not all(map(math.isfinite, (terms.intercept, terms.confidence, terms.novelty))):
+        raise BundleError(f"{where}: `{FILE}` has an accept score that is not finite; {REMEDY}")
+    return Novelty(
+        form=frozen(rows[:dimensions, :-1]),
+        slopes=frozen(rows[dimensions:, :-1]),
+        offsets=frozen(rows[dimensions:, -1]),
+        acceptance=terms,
+    )
