@@ -1,0 +1,150 @@
+"""Vectors below the encoder: the weighted sum of one stored vector a token, in microseconds.
+
+No model runs, so word order and context are lost; a head on these vectors answers the easy rows.
+Short texts only, and so cheap that it runs on the event loop.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tidegate.adapters.static_files import Manifest, check_hash, read_static_manifest
+from tidegate.errors import EncoderMismatch, EngineError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+MOST_CHARACTERS = 512
+"""Longer texts are left to the encoder: this many take about 0.3 ms, a tenth of an encoder pass."""
+LARGEST_DEVIATION = 1e-5
+"""How far a component of a golden vector may be off: sums of float32 in another order."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    manifest: Manifest
+    fingerprint: str
+    tokenizer: "Tokenizer"
+    table: NDArray[np.int8]
+    scales: NDArray[np.float32]
+
+
+class StaticEmbeddings:
+    """The table in `folder`, on the tokens of `tokenizer`: build, `open`, use, `close`."""
+
+    def __init__(self, folder: Path, tokenizer: Path) -> None:
+        self._folder = folder
+        self._tokenizer = tokenizer
+        self._state: _Opened | None = None
+
+    @property
+    def name(self) -> str:
+        """The table's own name."""
+        return self._opened.manifest.name
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash over table and tokenizer; vectors of others never mix."""
+        return self._opened.fingerprint
+
+    @property
+    def dimensions(self) -> int:
+        """Length of the vector."""
+        return self._opened.manifest.dimensions
+
+    def open(self) -> None:
+        """Map the files and check the golden vectors; raises EncoderMismatch."""
+        manifest = read_static_manifest(self._folder)
+        for name in (manifest.table, manifest.scales):
+            check_hash(self._folder / name, manifest.files[name])
+        check_hash(self._tokenizer, manifest.tokenizer_sha256)
+        shape = (manifest.tokens, manifest.dimensions)
+        table = self._map(manifest.table, shape, np.dtype(np.int8))
+        scales = self._map(manifest.scales, shape[:1], np.dtype(np.float32))
+        self._state = _Opened(
+            manifest,
+            manifest.fingerprint,
+            _load_tokenizer(self._tokenizer),
+            table.view(np.int8),
+            scales.view(np.float32),
+        )
+        for golden in manifest.golden:
+            vector = self.embed(golden.text)
+            expected = np.array(golden.vector, np.float32)
+            if vector is None or not _agree(vector[: len(expected)], expected):
+                raise EncoderMismatch(
+                    f"`{self._folder}` gives other vectors here than it promises; install the"
+                    " locked version of tokenizers"
+                )
+
+    def embed(self, text: str) -> NDArray[np.float32] | None:
+        """Give the vector of a short text, of length 1.
+
+        None where there is nothing to say: a longer text, one without a token, or one that is not
+        valid Unicode; the encoder then looks.
+        """
+        opened = self._opened
+        if len(text) > MOST_CHARACTERS:
+            return None
+        try:
+            ids = opened.tokenizer.encode(text, add_special_tokens=False).ids
+        except TypeError:
+            return None
+        return _sum(opened, ids)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._state = None
+
+    @property
+    def _opened(self) -> _Opened:
+        if self._state is None:
+            raise EngineError(f"the static embeddings in `{self._folder}` are not open")
+        return self._state
+
+    def _map(
+        self, name: str, shape: tuple[int, ...], kind: np.dtype[np.generic]
+    ) -> NDArray[np.generic]:
+        """Map a file, so that processes share its pages."""
+        path = self._folder / name
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise EncoderMismatch(f"`{path}` is not an npy file; install it again") from error
+        if array.shape != shape or array.dtype != kind:
+            raise EncoderMismatch(f"`{path}` holds {array.dtype} {array.shape}, expected {shape}")
+        # A plain view: indexing a memmap costs microseconds for its subclass.
+        return np.asarray(array)
+
+
+def _sum(opened: _Opened, ids: list[int]) -> NDArray[np.float32] | None:
+    """v = sum_i s_i t_i / |sum_i s_i t_i|, over the tokens i of the text."""
+    if not ids:
+        return None
+    rows = np.array(ids)
+    total = opened.scales[rows] @ opened.table[rows].astype(np.float32)
+    length = float(np.sqrt(total @ total))
+    if length == 0.0:
+        return None
+    vector: NDArray[np.float32] = total * np.float32(1.0 / length)
+    vector.flags.writeable = False
+    return vector
+
+
+def _agree(found: NDArray[np.float32], expected: NDArray[np.float32]) -> bool:
+    # NaN fails the comparison.
+    return bool(np.max(np.abs(found - expected)) <= LARGEST_DEVIATION)
+
+
+def _load_tokenizer(path: Path) -> "Tokenizer":
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    # `[SEP]` in a text is text, as for the encoder.
+    tokenizer.encode_special_tokens = True
+    return tokenizer
