@@ -57,6 +57,19 @@ class Head:
     ngrams: NgramChannel | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StaticMetrics:
+    """How good static head and encoder are as a pair, on rows that neither had seen."""
+
+    accuracy: float
+    """Of the static head alone."""
+    share: float
+    """Of rows that stop at the static head."""
+    pair_accuracy: float
+    encoder_accuracy: float
+    """Of the encoder's head alone, on the same rows."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class StaticHead:
     """A linear classifier on static embeddings, with its own calibration; labels as the head's."""
@@ -67,6 +80,9 @@ class StaticHead:
     """One row a label, one column a dimension of the table; read-only."""
     bias: Float32
     calibration: Calibration
+    threshold: float
+    """Least confidence at which it answers before the encoder looks (`learning/cascade.py`)."""
+    metrics: StaticMetrics
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from tidegate.domain.bundle import (
     OperatingPoint,
     Provenance,
     StaticHead,
+    StaticMetrics,
 )
 from tidegate.errors import BundleError
 
@@ -70,7 +71,14 @@ def full_draft() -> Draft:
 
     return draft(
         head=head(ngrams=NgramChannel("words-1-2", matrix(8, 3))),
-        static=StaticHead("t" * 64, matrix(3, 2), matrix(1, 3)[0], Calibration(0.8, 0.0)),
+        static=StaticHead(
+            table="t" * 64,
+            weights=matrix(3, 2),
+            bias=matrix(1, 3)[0],
+            calibration=Calibration(0.8, 0.0),
+            threshold=0.9,
+            metrics=StaticMetrics(0.93, 0.7, 0.96, 0.96),
+        ),
         novelty=Novelty(matrix(4, 4), matrix(3, 4), matrix(1, 3)[0], Acceptance(0.1, 0.9, -0.2)),
     )
 
@@ -261,6 +269,7 @@ def test_every_part_comes_back_as_it_was() -> None:
     assert read.static is not None
     assert np.array_equal(read.static.weights, made.static.weights)
     assert (read.static.table, read.static.calibration) == ("t" * 64, Calibration(0.8, 0.0))
+    assert (read.static.threshold, read.static.metrics) == (0.9, made.static.metrics)
     assert made.novelty is not None
     assert read.novelty is not None
     assert np.array_equal(read.novelty.form, made.novelty.form)

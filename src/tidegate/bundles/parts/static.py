@@ -7,7 +7,8 @@ import numpy as np
 
 from tidegate.bundles.parts.arrays import frozen, read_array, write_array
 from tidegate.bundles.parts.head import check_calibration
-from tidegate.domain.bundle import Calibration, StaticHead
+from tidegate.domain.bundle import Calibration, StaticHead, StaticMetrics
+from tidegate.errors import BundleError
 
 FILE = "static.npy"
 """Float32, one row a label: the weights, then the bias in the last column."""
@@ -19,6 +20,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     table: str
     calibration: Calibration
     dimensions: int
+    threshold: float
+    metrics: StaticMetrics
 
 
 def write(head: StaticHead | None, files: dict[str, bytes]) -> Entry | None:
@@ -26,7 +29,13 @@ def write(head: StaticHead | None, files: dict[str, bytes]) -> Entry | None:
     if head is None:
         return None
     files[FILE] = write_array(np.column_stack((head.weights, head.bias)))
-    return Entry(table=head.table, calibration=head.calibration, dimensions=head.weights.shape[1])
+    return Entry(
+        table=head.table,
+        calibration=head.calibration,
+        dimensions=head.weights.shape[1],
+        threshold=head.threshold,
+        metrics=head.metrics,
+    )
 
 
 def read(
@@ -36,6 +45,8 @@ def read(
     if entry is None:
         return None
     check_calibration(entry.calibration, where)
+    if not 0 <= entry.threshold <= 1:
+        raise BundleError(f"{where}: the static head's threshold must lie between 0 and 1.")
     shape = (labels, entry.dimensions + 1)
     matrix = read_array(files[FILE], shape, file=FILE, where=where)
     return StaticHead(
@@ -43,4 +54,6 @@ def read(
         weights=frozen(matrix[:, :-1]),
         bias=frozen(matrix[:, -1]),
         calibration=entry.calibration,
+        threshold=entry.threshold,
+        metrics=entry.metrics,
     )
