@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from tidegate.domain.answer import Answer, Usage
 from tidegate.domain.encoding import Encoding, Wants
@@ -96,6 +98,29 @@ class Encoder(Protocol):
         Raises EngineOverloaded when too many wait, DeadlineExceeded when the turn came too late,
         InvalidRequest for a text that is not valid Unicode.
         """
+        ...
+
+
+class StaticTable(Protocol):
+    """Turns a short text into a vector without a model, in microseconds, on the event loop."""
+
+    @property
+    def name(self) -> str:
+        """The table's own name."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash over table and tokenizer; vectors of others never mix."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """Length of the vector."""
+        ...
+
+    def embed(self, text: str) -> NDArray[np.float32] | None:
+        """Give the vector, of length 1; None for a text that the encoder has to look at."""
         ...
 
 

@@ -10,6 +10,7 @@ from tidegate.cli import (
     bundles,
     config,
     demo,
+    doctor,
     import_config,
     keys,
     ledger,
@@ -54,6 +55,7 @@ app.add_typer(bundles.app, name="bundles")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
 app.add_typer(config.app, name="config")
+app.command("doctor")(doctor.doctor)
 app.command("backup")(backup.backup)
 app.command("restore")(restore.restore)
 app.add_typer(import_config.app, name="import")

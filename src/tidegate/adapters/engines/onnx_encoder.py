@@ -68,6 +68,7 @@ class _Opened:
     session: _Session
     windows: int
     queue: EncoderQueue
+    has_exact_sums: bool = False
 
 
 class OnnxEncoder:
@@ -118,6 +119,11 @@ class OnnxEncoder:
         """Texts that wait or are being encoded."""
         return 0 if self._state is None else self._state.queue.pending
 
+    @property
+    def has_exact_sums(self) -> bool:
+        """Whether `check` found that this processor needs the slower exact kernels."""
+        return self._opened.has_exact_sums
+
     def open(self) -> None:
         """Load the files; raises EncoderMismatch when they are missing or not those listed."""
         manifest = read_manifest(self._folder)
@@ -137,12 +143,14 @@ class OnnxEncoder:
         x64 processors without VNNI add 8-bit products in 16 bits, which saturates: there the
         slower exact kernels are taken.
         """
-        if self._deviation() <= LARGEST_DEVIATION:
+        if self.deviation() <= LARGEST_DEVIATION:
             return
         opened = self._opened
         model = self._folder / opened.manifest.model
-        self._state = replace(opened, session=_load_session(model, sums="exact"))
-        deviation = self._deviation()
+        self._state = replace(
+            opened, session=_load_session(model, sums="exact"), has_exact_sums=True
+        )
+        deviation = self.deviation()
         if deviation > LARGEST_DEVIATION:
             raise EncoderMismatch(
                 f"encoder `{opened.manifest.name}` gives other vectors on this processor than"
@@ -172,7 +180,7 @@ class OnnxEncoder:
             raise EngineError(f"the encoder in `{self._folder}` is not open")
         return self._state
 
-    def _deviation(self) -> float:
+    def deviation(self) -> float:
         """The largest difference between golden vectors and those calculated here."""
         opened = self._opened
         differences = [
