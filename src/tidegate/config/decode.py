@@ -39,6 +39,9 @@ _PLAIN_WORDS = (
 )
 
 
+_BOUNDS = ("gt", "ge", "lt", "le", "multiple_of", "pattern", "min_length", "max_length")
+"""Of `msgspec.Meta`."""
+
 _KINDS: Mapping[type, str] = {
     NoneType: "nothing",
     bool: "true or false",
@@ -86,6 +89,8 @@ class Decoder:
             return self._refuse(path, f"expected a mapping, got {_kind_of(value)}")
         kind = self._class_of(value, hint, path)
         if kind is None:
+            # What every kind has can be checked whichever it was to be.
+            self._check_shared(value, [hint], path)
             return _INVALID
         known = {field.encode_name: field for field in fields(kind)}
         tag_field = kind.__struct_config__.tag_field
@@ -112,6 +117,20 @@ class Decoder:
         if any(field.required and field.name not in usable for field in known):
             return _INVALID
         return kind(**usable)
+
+    def _check_shared(
+        self, value: Mapping[str, Value], kinds: Sequence[object], path: Path
+    ) -> None:
+        """Report what is wrong with those fields that mean the same in all of these classes."""
+        known = [
+            {one.encode_name: one.type for one in fields(kind)}
+            for kind in kinds
+            if _is_struct(kind)
+        ]
+        for key, part in value.items():
+            hints = [one.get(key) for one in known]
+            if hints and hints[0] is not None and all(one == hints[0] for one in hints):
+                self._value(part, hints[0], (*path, key))
 
     def _class_of(
         self, value: Mapping[str, Value], hint: object, path: Path
@@ -143,17 +162,17 @@ class Decoder:
         field = structs[0].__struct_config__.tag_field or ""
         by_tag = {str(one.__struct_config__.tag): one for one in structs}
         tag = value.get(field)
-        if tag is None:
-            return self._refuse(path, f"`{field}` is missing{suggest('', by_tag)}")
         if not isinstance(tag, str) or tag not in by_tag:
+            self._check_shared(value, structs, path)
+            if tag is None:
+                return self._refuse(path, f"`{field}` is missing{suggest('', by_tag)}")
             return self._refuse((*path, field), f"it is {tag!r}{suggest(str(tag), by_tag)}")
         return self._struct(value, by_tag[tag], path)
 
     def _items(self, value: Value, hint: object, bounds: Sequence[object], path: Path) -> object:
         if not isinstance(value, list):
             return self._refuse(path, f"expected a list, got {_kind_of(value)}")
-        if self._leaf([None] * len(value), list[None], bounds, path) is _INVALID:
-            return _INVALID
+        is_sized = self._leaf([None] * len(value), list[None], bounds, path) is not _INVALID
         used: list[object] = []
         for position, part in enumerate(value):
             here = (*path, position)
@@ -162,7 +181,7 @@ class Decoder:
                 self._document.left_out.add(here)
             else:
                 used.append(entry)
-        return tuple(used)
+        return tuple(used) if is_sized else _INVALID
 
     def _entries(self, value: Value, hints: Sequence[object], path: Path) -> object:
         if not isinstance(value, dict):
@@ -185,13 +204,31 @@ class Decoder:
         try:
             converted: object = msgspec.convert(value, _bounded(hint, bounds))
         except msgspec.ValidationError as error:
-            message = str(error)
-            for theirs, ours in _PLAIN_WORDS:
-                message = message.replace(theirs, ours)
-            if hint is str and isinstance(value, bool | int | float):
-                message += "; put it in quotes"
-            return self._refuse(path, message[0].lower() + message[1:])
+            for message in self._faults(value, hint, bounds) or [str(error)]:
+                self._tell(message, value, hint, path)
+            return _INVALID
         return converted
+
+    def _faults(self, value: object, hint: object, bounds: Sequence[object]) -> list[str]:
+        """Give the message of each bound that does not hold, since msgspec stops at the first."""
+        found = []
+        for one in bounds:
+            if isinstance(one, msgspec.Meta):
+                for name in _BOUNDS:
+                    if (limit := getattr(one, name)) is not None:
+                        bound = msgspec.Meta(**{name: limit})
+                        try:
+                            msgspec.convert(value, _bounded(hint, (bound,)))
+                        except msgspec.ValidationError as error:
+                            found.append(str(error))
+        return list(dict.fromkeys(found))
+
+    def _tell(self, message: str, value: object, hint: object, path: Path) -> None:
+        for theirs, ours in _PLAIN_WORDS:
+            message = message.replace(theirs, ours)
+        if hint is str and isinstance(value, bool | int | float):
+            message += "; put it in quotes"
+        self._refuse(path, message[0].lower() + message[1:])
 
     def _refuse(self, path: Path, message: str) -> _Invalid:
         self._document.report(path, f"`{spell(path)}`: {message}" if path else message)

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import fields
@@ -55,3 +56,48 @@ def test_no_message_shows_a_secret(value: object) -> None:
     content = json.dumps(value).encode()
     checked = check_text(content, "x.yaml", {"A": "s3cr3t"}, folder=Path("/nonexistent"))
     assert "s3cr3t" not in repr(checked)
+
+
+BOTH_WRONG = {
+    "a name too long and with blanks": (
+        {"tenants": [{"name": "a b" * 40}]},
+        ["tenants[0].name", "tenants[0].name"],
+    ),
+    "a list too short in a file with others": (
+        {"tenants": [], "limits": {"inputs": 0}},
+        ["limits.inputs", "tenants"],
+    ),
+    "an upstream of an unknown kind": (
+        {
+            "upstreams": [
+                {"kind": "opnai", "name": "a b", "base_url": 7, "timeouts": {"gap_s": -1}},
+            ]
+        },
+        [
+            "upstreams[0].base_url",
+            "upstreams[0].kind",
+            "upstreams[0].name",
+            "upstreams[0].timeouts.gap_s",
+        ],
+    ),
+    "an upstream of no kind": (
+        {"upstreams": [{"name": "a b"}]},
+        ["upstreams[0].kind", "upstreams[0].name"],
+    ),
+    "a question of an unknown type": (
+        {"tasks": {"t": {"question": {"type": "chioce", "instructions": 7}}}},
+        ["tasks.t.question.instructions", "tasks.t.question.type"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOTH_WRONG)
+def test_a_field_that_is_wrong_hides_no_other_fault(name: str) -> None:
+    value, places = BOTH_WRONG[name]
+    problems = check_text(json.dumps(value).encode(), "f", {}, folder=Path()).problems
+    told = sorted(
+        next(place for place in places if f"`{place}" in one.message)
+        for one in problems
+        if one.level == "error"
+    )
+    assert told == sorted(places)
