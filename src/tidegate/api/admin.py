@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import msgspec
 
 from tidegate.api.arrival import Headers, Receive, Scope, Send
+from tidegate.api.crash import where
 from tidegate.api.failures import failure
 from tidegate.api.respond import JSON, send_whole
 from tidegate.domain.record import Record
@@ -24,6 +25,7 @@ from tidegate.errors import (
     Unauthenticated,
     UnknownPath,
 )
+from tidegate.ports import Log
 from tidegate.wire.failures import error_body
 
 _LOOPBACK = re.compile(
@@ -58,10 +60,12 @@ class AdminApp:
     find: Callable[[str], Awaitable[Record | None]]
 
     request_id: Callable[[], str]
+    log: Log
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Serve one request; bodies are not read."""
-        own = (b"x-request-id", self.request_id().encode())
+        request_id = self.request_id()
+        own = (b"x-request-id", request_id.encode())
         try:
             self._admit(Headers.of(scope), is_tcp=scope.get("client") is not None)
             await self._route(scope["method"], scope["path"], send)
@@ -77,6 +81,11 @@ class AdminApp:
         except TidegateError as error:
             found = failure(error)
             await send_whole(send, found.status, found.body, [JSON, own, *found.headers])
+        except Exception as error:  # noqa: BLE001
+            # The outer edge: operators need an answer most when something is broken.
+            self.log.event("admin.crashed", request_id=request_id, error=where(error))
+            body = error_body("Tidegate failed internally.", type="server_error", code="internal")
+            await send_whole(send, 500, body, [JSON, own])
 
     def _admit(self, headers: Headers, *, is_tcp: bool) -> None:
         host = headers.get(b"host")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tidegate.api.anthropic import Messages, message_failure
 from tidegate.api.arrival import ClientLeft, Receive, Scope, Send
+from tidegate.api.crash import where
 from tidegate.api.failures import failure
 from tidegate.api.health import Health
 from tidegate.api.openai import Surfaces
@@ -50,7 +51,7 @@ class DataApp:
             return
         except Exception as error:  # noqa: BLE001
             # The outer edge: a fault of ours must not take other requests with it.
-            self.log.event("request.crashed", request_id=request_id, error=_where(error))
+            self.log.event("request.crashed", request_id=request_id, error=where(error))
             body = error_body("Tidegate failed internally.", type="server_error", code="internal")
             await send_whole(send, 500, body, [JSON, _id_header(request_id)])
         finally:
@@ -104,14 +105,3 @@ async def _fail(error: TidegateError, request_id: str, path: str, send: Send) ->
 
 def _id_header(request_id: str) -> tuple[bytes, bytes]:
     return b"x-request-id", request_id.encode()
-
-
-def _where(error: Exception) -> str:
-    """Name the kind of a fault and its place; its message could hold request text."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return type(error).__name__
-    code = trace.tb_frame.f_code
-    return f"{type(error).__name__} in {code.co_qualname} line {trace.tb_lineno}"

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -12,7 +13,8 @@ import uvicorn
 from uvicorn._types import ASGI3Application
 
 from tidegate.api.arrival import Receive, Scope, Send
-from tidegate.api.protocol import BoundedProtocol
+from tidegate.api.crowd import Crowd
+from tidegate.api.protocol import BoundedProtocol, Refusals
 from tidegate.errors import ConfigError
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -85,6 +87,19 @@ def _is_served(path: Path) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What a listener allows, and who hears of those that it turns away."""
+
+    connections: int = 4_096
+    """Open at the same time; see `crowd` for what happens beyond."""
+    stall_s: float = STALL_S
+    refusals: Refusals | None = None
+
+
+NO_GUARD = Guard()
+
+
 class Listener:
     """Serves one application on one socket."""
 
@@ -95,12 +110,17 @@ class Listener:
         *,
         head_s: float,
         grace_s: int,
-        stall_s: float = STALL_S,
+        guard: Guard = NO_GUARD,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """`grace_s`: how long requests under way may take to end when the server stops."""
-        limits = {"head_timeout_s": head_s, "stall_s": stall_s}
-        protocol = type("Protocol", (BoundedProtocol,), limits)
+        settings = {
+            "head_timeout_s": head_s,
+            "stall_s": guard.stall_s,
+            "crowd": Crowd(guard.connections),
+            "refusals": guard.refusals,
+        }
+        protocol = type("Protocol", (BoundedProtocol,), settings)
         config = uvicorn.Config(
             cast(ASGI3Application, app),
             http=protocol,

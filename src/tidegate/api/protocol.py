@@ -8,7 +8,7 @@ its client leaves, streams that HTTP/1.0 understands, error bodies in JSON.
 import asyncio
 import socket
 import struct
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import (
@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from tidegate.api.crowd import Crowd
 from tidegate.api.joined import HeadWithBody
 from tidegate.wire.failures import error_body
 
@@ -39,13 +40,29 @@ PROTOCOL_KEY = "tidegate.protocol"
 """Under this key of the ASGI scope's `state` a handler finds the connection."""
 
 
+PROBES = frozenset({b"/livez", b"/readyz"})
+"""What a connection beyond the limit may still ask."""
+
 _HOST_LENGTH = len(b"host")
+_SERVER_ERROR = 500
 _VERSIONS = frozenset({"1.0", "1.1"})
 _UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
 
 
+class Refusals(Protocol):
+    """Hears of requests that were refused before any handler saw them."""
+
+    def note(self, status: int, code: str) -> str:
+        """Take note of one; gives the id for its answer."""
+        ...
+
+
 class NotServed(ValueError):
     """Another version of HTTP, a request for a tunnel, or one with two hosts."""
+
+
+class NoRoom(ValueError):
+    """A connection beyond the limit asks for more than whether the node is alive."""
 
 
 class HeadTooLarge(ValueError):
@@ -53,11 +70,15 @@ class HeadTooLarge(ValueError):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection; both limits are set by the server that uses the class."""
+    """One connection; its limits are set by the server that uses the class."""
 
     head_timeout_s: ClassVar[float] = 10.0
     stall_s: ClassVar[float] = 60.0
+    crowd: ClassVar[Crowd]
+    refusals: ClassVar[Refusals | None] = None
 
+    _is_extra = False
+    _is_turned_away = False
     _head_size = 0
     _is_in_head = False
     _has_host = False
@@ -70,6 +91,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start waiting for a first head; a silent connection is closed without a word."""
         super().connection_made(transport)
+        self._is_extra = not self.crowd.enter(self)
         if hasattr(socket, "TCP_INFO"):
             self._socket = transport.get_extra_info("socket")
         self._watch()
@@ -77,6 +99,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the request whose client has left."""
         super().connection_lost(exc)
+        self.crowd.leave(self)
         self._stop_head_timer()
         self._stop_stall_timer()
         if self._running is not None and not self._running.done():
@@ -122,7 +145,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self.scope["state"][PROTOCOL_KEY] = self
+        if self._is_extra and self.url not in PROBES:
+            self._is_turned_away = True
+            raise NoRoom
         super().on_headers_complete()
+        if self._is_extra:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """Let the handler have the whole body."""
@@ -153,11 +181,26 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, in JSON."""
-        if self._head_size > HEAD_LIMIT_BYTES:
+        if self._is_turned_away:
+            message = f"This node holds {self.crowd.limit} connections already; retry later."
+            self._refuse(503, message, "overloaded")
+        elif self._head_size > HEAD_LIMIT_BYTES:
             message = f"The request head is larger than {HEAD_LIMIT_BYTES} bytes."
             self._refuse(431, message, "request_head_too_large")
         else:
             self._refuse(400, msg, "invalid_http")
+
+    def idle_until(self) -> tuple[bool, float] | None:
+        """See `Guest`."""
+        if self._is_in_head or self._is_answering():
+            return None
+        if self.timeout_keep_alive_task is not None:
+            return False, self.timeout_keep_alive_task.when()
+        return None if self._head_timer is None else (True, self._head_timer.when())
+
+    def dismiss(self) -> None:
+        """See `Guest`."""
+        self.transport.abort()
 
     def client_rtt_s(self) -> float | None:
         """Give the smoothed round-trip time to the client as the kernel sees it (Linux)."""
@@ -245,11 +288,20 @@ class BoundedProtocol(HttpToolsProtocol):
             now.keep_alive = False
             self.pipeline.clear()
             return
-        body = error_body(message, type="invalid_request_error", code=code)
-        self.transport.write(
-            b"%scontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
-            % (STATUS_LINE[status], len(body), body)
+        kind = "invalid_request_error" if status < _SERVER_ERROR else "server_error"
+        body = error_body(message, type=kind, code=code)
+        head = (
+            b"%scontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n"
+            % (
+                STATUS_LINE[status],
+                len(body),
+            )
         )
+        if status >= _SERVER_ERROR:
+            head += b"retry-after: 1\r\n"
+        if self.refusals is not None:
+            head += b"x-request-id: %s\r\n" % self.refusals.note(status, code).encode()
+        self.transport.write(head + b"\r\n" + body)
         self.transport.close()
 
     def _expect_progress(self, waiting: int) -> None:

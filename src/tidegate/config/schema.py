@@ -96,6 +96,16 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             description="Requests served at the same time; more are answered 503. Default 1024.",
         ),
     ] = 1_024
+    connections: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Connections of clients that are open at the same time. Beyond it those on"
+            " which nothing is asked are closed, longest idle first; when there are none, new ones"
+            " get 503, and `/livez` and `/readyz` still an answer. Default 4096.",
+        ),
+    ] = 4_096
     cache_bytes: Annotated[
         int,
         Meta(

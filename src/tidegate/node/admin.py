@@ -12,6 +12,7 @@ from tidegate.api.admin import AdminApp
 from tidegate.api.listener import Listener
 from tidegate.api.openapi import document
 from tidegate.config.configuration import Configuration, TcpAddress
+from tidegate.node.guarding import admin_guard
 from tidegate.node.owner import Owner
 
 GRACE_S = 1
@@ -43,8 +44,15 @@ async def start_admin(
         status=operations.status,
         find=owner.ledger.find,
         request_id=SystemIds().request_id,
+        log=owner.log,
     )
-    listener = Listener(app, sock, head_s=configuration.limits.head_s, grace_s=GRACE_S)
+    listener = Listener(
+        app,
+        sock,
+        head_s=configuration.limits.head_s,
+        grace_s=GRACE_S,
+        guard=admin_guard(owner.log),
+    )
     await listener.start()
     stack.push_async_callback(listener.stop)
     port = port_of(configuration, sock)

@@ -24,6 +24,7 @@ from tidegate.gateway.record import Recorder
 from tidegate.gateway.repeat import Repeats
 from tidegate.gateway.stream import Tools
 from tidegate.node.front import in_front
+from tidegate.node.guarding import data_guard
 from tidegate.node.node import Node
 from tidegate.node.published import publish, publish_encoder
 from tidegate.ports import Log
@@ -42,6 +43,7 @@ async def start_data(
         sock,
         head_s=configuration.limits.head_s,
         grace_s=GRACE_S,
+        guard=data_guard(configuration.limits, node.parts.metrics, node.parts.log),
         tls=None if tls is None else tls.context,
     )
     node.listeners.append(listener)

@@ -33,6 +33,7 @@ RESTART_PARTS = (
     "log_format",
     "name",
     "limits.head_s",
+    "limits.connections",
     "limits.cache_bytes",
 )
 """What a reload cannot change; a configuration that does is taken, and the answer names them."""

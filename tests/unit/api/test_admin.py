@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.unit.api.asgi import Sent, ask, scope
+from tidegate.adapters.logs.memory import MemoryLog
 from tidegate.api.admin import AdminApp
 from tidegate.domain.record import Record
 from tidegate.errors import BundleError, ConfigError, StateError, TidegateError
@@ -13,7 +14,11 @@ TOKEN = "secret-token"
 BEARER = {b"authorization": b"Bearer " + TOKEN.encode()}
 
 
-def admin(reload: Callable[[], Mapping[str, object]] = lambda: {"generation": 2}) -> AdminApp:
+def admin(
+    reload: Callable[[], Mapping[str, object]] = lambda: {"generation": 2},
+    told: Callable[[], Mapping[str, object]] = lambda: {"generation": 1},
+    log: MemoryLog | None = None,
+) -> AdminApp:
     async def reloading() -> Mapping[str, object]:
         return reload()
 
@@ -24,7 +29,7 @@ def admin(reload: Callable[[], Mapping[str, object]] = lambda: {"generation": 2}
         return b"up 1\n", "text/plain; version=0.0.4; charset=utf-8"
 
     async def status() -> Mapping[str, object]:
-        return {"generation": 1}
+        return told()
 
     return AdminApp(
         token=TOKEN,
@@ -34,6 +39,7 @@ def admin(reload: Callable[[], Mapping[str, object]] = lambda: {"generation": 2}
         status=status,
         find=find,
         request_id=lambda: "req-1",
+        log=log or MemoryLog(),
     )
 
 
@@ -173,3 +179,22 @@ async def test_metrics_come_with_their_own_content_type() -> None:
 
 async def test_errors_carry_an_id_of_the_node() -> None:
     assert (await called("/nowhere")).headers[b"x-request-id"] == b"req-1"
+
+
+async def test_a_fault_of_ours_is_a_500_in_json_with_its_id_and_a_line_in_the_log() -> None:
+    log = MemoryLog()
+
+    def breaks() -> Mapping[str, object]:
+        raise ZeroDivisionError("a secret")
+
+    sent = await called("/admin/status", app=admin(told=breaks, log=log))
+
+    assert (sent.status, code(sent)) == (500, "internal")
+    assert sent.headers[b"content-type"] == b"application/json"
+    assert sent.headers[b"x-request-id"] == b"req-1"
+    assert b"secret" not in sent.body
+    assert [name for name, _ in log.events] == ["admin.crashed"]
+    fields = dict(log.events[0][1])
+    assert fields["request_id"] == "req-1"
+    assert "ZeroDivisionError in " in str(fields["error"])
+    assert "secret" not in str(fields)

@@ -10,16 +10,24 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 from tests.unit.api.raw import Answer, connection, exchange, request
 from tidegate.api.arrival import Receive, Scope, Send
-from tidegate.api.listener import App, Listener, bind_tcp
-from tidegate.api.protocol import HEAD_LIMIT_BYTES, PROTOCOL_KEY, BoundedProtocol
+from tidegate.api.listener import App, Guard, Listener, bind_tcp
+from tidegate.api.protocol import HEAD_LIMIT_BYTES, PROTOCOL_KEY, BoundedProtocol, Refusals
 
 SHORT_S = 0.05
 
 
 @asynccontextmanager
-async def served(app: App, *, head_s: float = 10.0, stall_s: float = 60.0) -> AsyncIterator[int]:
+async def served(
+    app: App,
+    *,
+    head_s: float = 10.0,
+    stall_s: float = 60.0,
+    connections: int = 100,
+    refusals: Refusals | None = None,
+) -> AsyncIterator[int]:
     sock = bind_tcp("127.0.0.1", 0)
-    listener = Listener(app, sock, head_s=head_s, grace_s=1, stall_s=stall_s)
+    guard = Guard(connections=connections, stall_s=stall_s, refusals=refusals)
+    listener = Listener(app, sock, head_s=head_s, grace_s=1, guard=guard)
     await listener.start()
     try:
         yield sock.getsockname()[1]
@@ -450,3 +458,35 @@ async def test_a_request_that_crashes_is_answered_and_takes_no_other_with_it() -
     async with served(crash) as port:
         assert (await exchange(port, request("/"))).status == 500
         assert (await exchange(port, request("/"))).status == 500
+
+
+class Noted:
+    """Notes refusals."""
+
+    def __init__(self) -> None:
+        self.refused: list[tuple[int, str]] = []
+
+    def note(self, status: int, code: str) -> str:
+        self.refused.append((status, code))
+        return f"id-{len(self.refused)}"
+
+
+async def test_what_is_refused_below_any_handler_has_an_id_and_is_noted() -> None:
+    noted = Noted()
+    async with served(echo, head_s=SHORT_S, refusals=noted) as port:
+        garbled = await exchange(port, b"hello\r\n\r\n")
+        huge = await exchange(port, b"GET /" + b"a" * HEAD_LIMIT_BYTES + b" HTTP/1.1\r\n\r\n")
+        slow = await exchange(port, b"GET / HT")
+        taken = await exchange(port, request("/"))
+
+    assert [one.headers["x-request-id"] for one in (garbled, huge, slow)] == [
+        "id-1",
+        "id-2",
+        "id-3",
+    ]
+    assert noted.refused == [
+        (400, "invalid_http"),
+        (431, "request_head_too_large"),
+        (408, "request_timeout"),
+    ]
+    assert taken.status == 200
