@@ -4,7 +4,7 @@ One question of 12 words to a node with one trained task, over HTTP on loopback;
 encoder that ships, fitted as `tidegate train` does it.
 
 - `http_p50_ms`, `http_p99_ms`: one client, keep-alive, cache off, request out to answer in.
-- `head_ms`: the head of 151 labels with its calibration, beside the encoder pass.
+- `head_ms`: the head of 151 labels with its n-gram channel and calibration, beside the encoder.
 - `clinc150_accuracy`, `banking77_accuracy`: share of rows in scope whose label is found, each row
   by a head that had not seen its fold.
 - `*_ece`: expected calibration error over all rows, 15 equal-width bins; the calibration that a row
@@ -26,9 +26,11 @@ from benchmarks.harness.run import Benchmark, main
 from benchmarks.heads import over_http
 from benchmarks.heads.intents import SETS
 from benchmarks.heads.quality import Bench, quality
-from tidegate.domain.bundle import Calibration, Float32, Head
+from tidegate.domain.bundle import Calibration, Head, NgramChannel
+from tidegate.domain.encoding import Encoding
 from tidegate.node.training import bundled_encoder
-from tidegate.tasks.classify import score
+from tidegate.statistics.ngrams import BUCKETS, SCHEME
+from tidegate.tasks.scores import score
 
 GOALS = (
     Goal("http_p50_ms", "<=", 3, "issue 2"),
@@ -84,16 +86,17 @@ def time_head(dimensions: int, rounds: int, seed: int) -> Figure:
         weights=generator.normal(size=(BUSY_LABELS, dimensions)).astype(np.float32),
         bias=np.zeros(BUSY_LABELS, dtype=np.float32),
         calibration=Calibration(temperature=0.6, slope=0.1),
+        ngrams=NgramChannel(SCHEME, generator.normal(size=(BUCKETS, BUSY_LABELS)).astype("f4")),
     )
-    vector = generator.normal(size=dimensions).astype(np.float32)
-    return over_rounds([_median_ms(head, vector) for _ in range(rounds)])
+    encoding = Encoding(generator.normal(size=dimensions).astype(np.float32), 14, False)
+    return over_rounds([_median_ms(head, encoding) for _ in range(rounds)])
 
 
-def _median_ms(head: Head, vector: Float32) -> float:
+def _median_ms(head: Head, encoding: Encoding) -> float:
     took = []
     for _ in range(HEAD_RUNS):
         began = time.perf_counter()
-        score(head, vector)
+        score(head, over_http.TEXT, encoding)
         took.append(time.perf_counter() - began)
     return statistics.median(took) * 1e3
 

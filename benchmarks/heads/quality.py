@@ -20,11 +20,12 @@ from tidegate.domain.bundle import OperatingPoint
 from tidegate.learning.fit import folds, measure
 from tidegate.learning.rows import Row, TrainingSet, training_set
 from tidegate.node.training import encode
-from tidegate.statistics import linear
+from tidegate.statistics import linear, ngrams
 from tidegate.statistics.calibration import Integers, expected_error, null_error, probabilities
 from tidegate.statistics.linear import Float32
 
 FITTER = Path(sklearn_child.__file__)
+CHANNEL = Path(ngrams.__file__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,17 @@ def quality(bench: Bench, intents: IntentSet) -> Quality:
         note = (
             f"{intents.name}: {metrics.folds} folds over {metrics.rows} rows"
             f" ({int((~in_scope).sum())} out of scope, counted for ECE only), penalty"
-            f" {float(fitted['penalty']):g}, {_coverage(metrics.points)}"
+            f" {float(fitted['penalty']):g}, {'with' if len(fitted['ngrams']) else 'without'} the"
+            f" n-gram channel, {_coverage(metrics.points)}"
         )
         accuracy = float(measured.is_right[in_scope].mean())
         return Quality(accuracy, metrics.ece, metrics.ece_null95, note, weights, bias)
     test = read(bench.test_data, intents.name, ("test",))
     bench.progress.step(f"{intents.name}: encode {len(test)} test texts")
-    scores = linear.scores(weights, bias, _vectors(bench, [row.text for row in test]))
+    texts = [row.text for row in test]
+    scores = linear.scores(weights, bias, _vectors(bench, texts))
+    if len(fitted["ngrams"]):
+        scores += ngrams.contributions(fitted["ngrams"], ngrams.grams(texts))
     given = probabilities(scores, measured.calibration)
     return _tested(intents, rows, test, given, generator, (weights, bias))
 
@@ -115,8 +120,8 @@ def _vectors(bench: Bench, texts: Sequence[str]) -> Float32:
     name = key("vectors", bench.encoder.fingerprint, *texts)
 
     def compute() -> Arrays:
-        vectors, _ = asyncio.run(encode(texts, bench.encoder, lambda _stage, _done, _total: None))
-        return {"vectors": vectors}
+        encoded = asyncio.run(encode(texts, bench.encoder, lambda _stage, _done, _total: None))
+        return {"vectors": encoded.vectors}
 
     return kept(bench.cache, name, compute)["vectors"]
 
@@ -124,7 +129,8 @@ def _vectors(bench: Bench, texts: Sequence[str]) -> Float32:
 def _fitted(bench: Bench, vectors: Float32, rows: TrainingSet, assigned: Integers) -> Arrays:
     """Fit once for each content of rows, vectors, folds and fitting code."""
     targets = np.array(rows.targets, dtype=np.int64)
-    parts = (vectors.tobytes(), targets.tobytes(), assigned.tobytes(), FITTER.read_bytes())
+    parts = (vectors.tobytes(), targets.tobytes(), assigned.tobytes())
+    code = (FITTER.read_bytes(), CHANNEL.read_bytes())
 
     def compute() -> Arrays:
         fitted = child_process.fit(
@@ -133,15 +139,18 @@ def _fitted(bench: Bench, vectors: Float32, rows: TrainingSet, assigned: Integer
             assigned,
             labels=len(rows.labels),
             report=lambda done, total: bench.progress.say(f"  fit {done} of {total}"),
+            grams=ngrams.grams(rows.texts),
         )
+        channel = fitted.ngrams
         return {
             "weights": fitted.weights,
             "bias": fitted.bias,
+            "ngrams": np.zeros((0, len(rows.labels)), "f4") if channel is None else channel,
             "scores": fitted.scores,
             "penalty": np.array(fitted.penalty, dtype=np.float32),
         }
 
-    return kept(bench.cache, key("fit", *parts), compute)
+    return kept(bench.cache, key("fit", *parts, *code, *rows.texts), compute)
 
 
 def _coverage(points: Sequence[OperatingPoint]) -> str:

@@ -75,6 +75,7 @@ def deciding(url: str) -> Config:
             {"models": ["unsure"], "upstreams": ["far"], "tasks": ["unsure"], "cache": "off"},
             {"models": ["off"], "upstreams": ["far"], "tasks": ["off"], "cache": "off"},
             {"models": ["named"], "upstreams": ["far"], "tasks": ["named"], "cache": "off"},
+            {"models": ["cut"], "upstreams": ["far"], "tasks": ["cut"], "cache": "off"},
             {"models": ["central"], "upstreams": ["far"], "cache": "off"},
         ],
         "tasks": {
@@ -82,6 +83,7 @@ def deciding(url: str) -> Config:
             "unsure": task(1.0, bundle=TASK),
             "off": {"question": intent(None), "bundle": TASK},
             "named": task(bundle=TASK, accept_names=["intent"]),
+            "cut": task(bundle=TASK, allow_truncated=True),
         },
     }
 
@@ -284,6 +286,24 @@ async def test_a_text_longer_than_the_encoder_reads_goes_up(gateway: Gateway, fa
 
     assert asked_of(far) == ["intent"]
     assert "longer" in record.questions[0].reason
+
+
+async def test_a_long_text_is_answered_from_its_windows(gateway: Gateway) -> None:
+    got = await gateway.send("decisions", decide(intent(), text=f"{SURE} " * 30))
+    record = await gateway.record(got.request_id)
+
+    assert got.headers["x-tidegate-source"] == "local"
+    assert (record.windows, record.truncated) == (3, None)
+    assert "x-tidegate-lossy" not in got.headers
+
+
+async def test_a_task_may_allow_that_the_end_is_not_read(gateway: Gateway) -> None:
+    got = await gateway.send("decisions", decide(intent(), text=f"{SURE} " * 200, model="cut"))
+    record = await gateway.record(got.request_id)
+
+    assert got.headers["x-tidegate-source"] == "local"
+    assert got.headers["x-tidegate-lossy"] == "truncated"
+    assert (record.windows, record.truncated) == (4, 1)
 
 
 async def test_an_input_with_an_image_goes_up(gateway: Gateway, far: Side) -> None:

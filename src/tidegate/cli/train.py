@@ -47,6 +47,7 @@ def train(
         question=asked,
         now=time.time(),
         licence=licence,
+        pooling=known.pooling if known else "mean",
     )
     paths = open_state_directory(state or default_state_directory())
     encoder = bundled_encoder(len(os.sched_getaffinity(0)))

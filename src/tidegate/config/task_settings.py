@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from tidegate.config.route_settings import TargetSettings
 from tidegate.config.words import Name, Text
+from tidegate.domain.bundle import Pooling
 
 _Description = Annotated[
     str | None, Meta(description="What it means; part of the question's wording.")
@@ -125,6 +126,21 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Meta(
             description="Learn from the traffic of all tenants together, for all of them. Default"
             " no: each tenant's labels are its own, and nobody else's can alter its answers."
+        ),
+    ] = False
+    pooling: Annotated[
+        Pooling,
+        Meta(
+            description="What counts of a text that takes several windows: `mean` (default), or"
+            " `max`, for each label the window that speaks for it most, as in moderation. Goes into"
+            " the bundle at training."
+        ),
+    ] = "mean"
+    allow_truncated: Annotated[
+        bool,
+        Meta(
+            description="Answer a text here even when it is longer than `encoder.windows` windows,"
+            " so that its end is not read. Default: such a text goes up."
         ),
     ] = False
     upstreams: Annotated[

@@ -42,6 +42,8 @@ def _task(name: str, settings: TaskSettings, document: Document) -> Task:
         unguaranteed=settings.unguaranteed,
         accept_names=frozenset(settings.accept_names),
         shares_labels=settings.shared,
+        pooling=settings.pooling,
+        allow_truncated=settings.allow_truncated,
         bundle_version=settings.bundle_version,
     )
 

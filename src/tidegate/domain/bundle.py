@@ -29,6 +29,9 @@ class Calibration:
     slope: float
 
 
+Pooling = Literal["mean", "max"]
+"""What counts of a text of several windows: their mean, or for each label its best window."""
+
 NgramScheme = Literal["words-1-2"]
 """How a text becomes hashed n-grams, see `statistics/ngrams.py`; another way gets another name."""
 
@@ -55,6 +58,7 @@ class Head:
     bias: Float32
     calibration: Calibration
     ngrams: NgramChannel | None = None
+    pooling: Pooling = "mean"
 
 
 @dataclass(frozen=True, slots=True)

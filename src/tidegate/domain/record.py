@@ -81,3 +81,7 @@ class Record(msgspec.Struct, frozen=True):
     dialect: Dialect = "openai"
     """In which the client spoke."""
     kind: Kind = "request"
+    windows: int | None = None
+    """Runs of this node's encoder, one a window of a text; None when it was not asked."""
+    truncated: int | None = None
+    """Texts of which the encoder did not read the end; None when there was none."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from tidegate.domain.bundle import Pooling
 from tidegate.domain.question import Question
 
 
@@ -22,6 +23,10 @@ class Task:
     """Question names that the operator vouches for when their options are the head's labels."""
     shares_labels: bool = False
     """What is learned from one tenant's traffic serves all; else each tenant has its own."""
+    pooling: Pooling = "mean"
+    """Of a text of several windows; goes into the bundle at training."""
+    allow_truncated: bool = False
+    """A text of which the encoder does not read the end may be answered here all the same."""
     bundle_version: str | None = None
     """Set to pin one version; None: the newest."""
 

@@ -40,7 +40,7 @@ class Decider:
             _note_local(draft, looked, parts)
             draft.reason = "confident"
             draft.answers = merge(parts, ())
-            return self._encoded(draft, ask, draft.answers)
+            return replace(self._encoded(draft, ask, draft.answers), lossy=_cut(looked))
         if len(parts.upward) == len(ask.questions):
             return await self._all_upstream(draft, ask, plan)
         return await self._mixed(draft, ask, looked, parts, plan)
@@ -65,7 +65,7 @@ class Decider:
         questions = [ask.questions[index] for index in parts.upward]
         body = narrow(draft.request.body, parts.upward, draft.request.model)
         upstream: Sequence[Decision | Refusal]
-        lossy: tuple[str, ...] = ()
+        lossy = _cut(looked)
         # An outage is over sooner than a cached answer: its refusals are not repeated.
         may_store = False
         try:
@@ -78,7 +78,7 @@ class Decider:
             draft.answered_upstream(won.candidate, answer.model)
             draft.paid = settled(draft.request, answer.usage, len(answer.body))
             draft.usage = looked.usage + draft.paid
-            lossy, may_store = answer.lossy, answer.may_store
+            lossy, may_store = (*lossy, *answer.lossy), answer.may_store
         draft.reason = "mixed"
         draft.questions = _traced(draft.questions, parts.upward, upstream)
         draft.answers = merge(parts, upstream)
@@ -107,6 +107,11 @@ def _note_local(draft: Draft, looked: Looked, parts: Split) -> None:
     draft.model = f"tidegate/{first.bundle}"
     draft.usage = looked.usage
     draft.confidence = min(decision.confidence for decision in parts.local.values())
+
+
+def _cut(looked: Looked) -> tuple[str, ...]:
+    """Say that the end of the text was not read."""
+    return ("truncated",) if looked.is_cut else ()
 
 
 def _traced(

@@ -13,13 +13,14 @@ from tidegate.wire.embeddings import encode_embeddings
 
 
 async def embed_here(draft: Draft, ask: Embeddings, clock: Clock) -> Answer:
-    """Encode the inputs one after another, so that a large batch leaves room for others.
+    """Encode every distinct input once, a few at a time, so that others find room.
 
     Raises InvalidRequest for what the encoder cannot give, EngineOverloaded, DeadlineExceeded.
     """
-    encoder = draft.generation.encoder
-    if encoder is None:
+    encodings = draft.read_with(draft.generation.encoder, clock)
+    if encodings is None:
         raise NoAnswer("policy", "This node has no encoder.")
+    encoder = encodings.encoder
     if ask.inputs is None:
         raise InvalidRequest(
             f"`{draft.request.model}` embeds texts; token ids belong to another tokenizer.",
@@ -29,17 +30,17 @@ async def embed_here(draft: Draft, ask: Embeddings, clock: Clock) -> Answer:
         ask.dimensions, encoder.allowed_dimensions, full=encoder.dimensions
     )
     spell = to_base64 if ask.encoding == "base64" else to_floats
-    encodings: list[Encoding] = []
-    started = clock.monotonic()
+
+    def spelled(encoding: Encoding) -> tuple[bytes, Encoding]:
+        return msgspec.json.encode(spell(cut(encoding.vector, dimensions))), encoding
+
     try:
-        encodings += [await encoder.encode(text, draft.deadline) for text in ask.inputs]
+        made = await encodings.each(ask.inputs, spelled)
     finally:
-        encoded = clock.monotonic()
-        draft.queue_s = sum(one.queue_s for one in encodings)
-        draft.local_s = encoded - started - draft.queue_s
-    vectors = [msgspec.json.encode(spell(cut(one.vector, dimensions))) for one in encodings]
-    truncated = [index for index, one in enumerate(encodings) if one.is_truncated]
-    tokens = sum(one.token_count for one in encodings)
+        draft.note(encodings)
+    encoded = clock.monotonic()
+    truncated = [index for index, (_, one) in enumerate(made) if one.is_truncated]
+    tokens = sum(one.token_count for _, one in made)
     model = f"tidegate/{encoder.name}"
     draft.source = "local"
     draft.place = draft.generation.place
@@ -47,6 +48,13 @@ async def embed_here(draft: Draft, ask: Embeddings, clock: Clock) -> Answer:
     draft.task = "embed"
     draft.reason = "encoder"
     draft.usage = Usage(tokens, 0)
-    body = encode_embeddings(vectors, model=model, tokens=tokens, truncated=truncated)
+    draft.truncated = len(truncated) or None
+    body = encode_embeddings(
+        [vector for vector, _ in made],
+        model=model,
+        tokens=tokens,
+        truncated=truncated,
+        windows=sum(one.window_count for _, one in made),
+    )
     draft.encode_s = clock.monotonic() - encoded
     return Answer(body, model, draft.usage)

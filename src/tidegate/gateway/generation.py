@@ -16,6 +16,7 @@ from tidegate.ports import Encoder, Upstream
 from tidegate.routing.rules import CompiledRule
 from tidegate.routing.table import RouteTable
 from tidegate.tasks.classify import LoadedTask
+from tidegate.tasks.scores import Heads, fuse
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +40,8 @@ class Generation:
     encoder: Encoder | None
     prices: PriceTable
     learned: Learned = field(default_factory=Learned)
+    heads: Heads = field(default_factory=lambda: fuse({}))
+    """Those of `tasks`, as one matrix; learned ones, which belong to tenants, are not in it."""
 
     def speaks(self, upstream: str, dialect: Dialect) -> bool:
         """Tell whether an upstream speaks a dialect itself."""

@@ -11,7 +11,8 @@ from tidegate.domain.request import Decisions
 from tidegate.errors import DeadlineExceeded, EngineError
 from tidegate.gateway.record import Draft
 from tidegate.ports import Clock
-from tidegate.tasks.classify import LoadedTask, NotConfident, decide, find, score
+from tidegate.tasks.classify import LoadedTask, NotConfident, decide, find
+from tidegate.tasks.scores import Heads
 
 TOO_LONG = "the text is longer than the encoder reads"
 
@@ -26,6 +27,8 @@ class Looked:
     outcomes: tuple[Decision | NotConfident | str, ...]
     traces: tuple[QuestionTrace, ...]
     usage: Usage
+    is_cut: bool = False
+    """The heads did not see the end of the text."""
 
 
 async def look(draft: Draft, ask: Decisions, clock: Clock) -> Looked:
@@ -36,22 +39,26 @@ async def look(draft: Draft, ask: Decisions, clock: Clock) -> Looked:
         tasks = generation.learned.serving(draft.route, draft.request.context.identity.tenant)
         tasks += [generation.tasks[one] for one in draft.route.tasks if one in generation.tasks]
     found = _coverage(ask, tasks)
-    encoder = generation.encoder
-    if encoder is None or ask.text is None or all(isinstance(one, str) for one in found):
+    encodings = draft.read_with(generation.encoder, clock)
+    if encodings is None or ask.text is None or all(isinstance(one, str) for one in found):
         return _unseen(ask, found)
-    started = clock.monotonic()
     try:
-        encoding = await encoder.encode(ask.text, draft.deadline)
+        encoding = await encodings.of(ask.text)
     except (EngineError, DeadlineExceeded) as error:
         return _unseen(ask, [str(error)] * len(found))
     finally:
-        draft.local_s = clock.monotonic() - started
+        draft.note(encodings)
     draft.encoding = encoding
-    draft.queue_s = encoding.queue_s
-    draft.local_s -= encoding.queue_s
     if encoding.is_truncated:
-        return _unseen(ask, [TOO_LONG] * len(found))
-    return _scored(ask, found, encoding)
+        draft.truncated = 1
+        found = [TOO_LONG if _minds_the_cut(one) else one for one in found]
+        if all(isinstance(one, str) for one in found):
+            return _unseen(ask, found)
+    return _scored(generation.heads, ask, found, encoding)
+
+
+def _minds_the_cut(found: LoadedTask | str) -> bool:
+    return isinstance(found, LoadedTask) and not found.task.allow_truncated
 
 
 def _coverage(ask: Decisions, tasks: Sequence[LoadedTask]) -> list[LoadedTask | str]:
@@ -61,7 +68,12 @@ def _coverage(ask: Decisions, tasks: Sequence[LoadedTask]) -> list[LoadedTask | 
     return [find(question, fingerprint(question), tasks) for question in ask.questions]
 
 
-def _scored(ask: Decisions, found: Sequence[LoadedTask | str], encoding: Encoding) -> Looked:
+def _scored(
+    heads: Heads, ask: Decisions, found: Sequence[LoadedTask | str], encoding: Encoding
+) -> Looked:
+    bundles = [one.bundle for one in found if isinstance(one, LoadedTask)]
+    asked = {bundle.content_hash: bundle.head for bundle in bundles}
+    scored = heads.score(asked, ask.text or "", encoding)
     outcomes: list[Decision | NotConfident | str] = []
     traces: list[QuestionTrace] = []
     for question, loaded in zip(ask.questions, found, strict=True):
@@ -69,10 +81,11 @@ def _scored(ask: Decisions, found: Sequence[LoadedTask | str], encoding: Encodin
             outcomes.append(loaded)
             traces.append(QuestionTrace(question.type, "upstream", loaded))
         else:
-            outcome = decide(question, loaded, score(loaded.bundle.head, encoding.vector))
+            outcome = decide(question, loaded, scored[loaded.bundle.content_hash])
             outcomes.append(outcome)
             traces.append(_trace(question, loaded, outcome))
-    return Looked(tuple(outcomes), tuple(traces), Usage(encoding.token_count, 0))
+    usage = Usage(encoding.token_count, 0)
+    return Looked(tuple(outcomes), tuple(traces), usage, encoding.is_truncated)
 
 
 def _trace(

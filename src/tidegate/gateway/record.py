@@ -19,9 +19,10 @@ from tidegate.domain.request import Request
 from tidegate.domain.route import Route
 from tidegate.domain.zone import DISTANCE, Place
 from tidegate.errors import TidegateError
+from tidegate.gateway.encodings import Encodings
 from tidegate.gateway.generation import Generation
 from tidegate.ledger.cost import cost, quote
-from tidegate.ports import Clock, Journal
+from tidegate.ports import Clock, Encoder, Journal
 
 OK = 200
 CLIENT_LEFT = 499
@@ -77,6 +78,10 @@ class Draft:
     queue_s: float | None = None
     stream_s: float | None = None
     encode_s: float | None = None
+    encodings: Encodings | None = None
+    """What the encoder said about this request's texts, once a stage has asked it."""
+    windows: int | None = None
+    truncated: int | None = None
     is_recorded: bool = False
 
     @property
@@ -90,6 +95,17 @@ class Draft:
         self.place = candidate.place
         self.upstream = candidate.upstream
         self.model = model
+
+    def read_with(self, encoder: Encoder | None, clock: Clock) -> Encodings | None:
+        """Give the holder of this request's encodings; None where there is no encoder."""
+        if self.encodings is None and encoder is not None:
+            self.encodings = Encodings(encoder, self.deadline, clock)
+        return self.encodings
+
+    def note(self, encodings: Encodings) -> None:
+        """Note what encoding has taken so far."""
+        self.local_s, self.queue_s = encodings.local_s, encodings.queue_s
+        self.windows = encodings.windows
 
 
 class Recorder:
@@ -172,6 +188,8 @@ class Recorder:
             abort_phase=abort_phase,
             error=type(error).__name__ if error else None,
             dialect=request.dialect,
+            windows=draft.windows,
+            truncated=draft.truncated,
         )
 
 

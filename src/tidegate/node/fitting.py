@@ -12,12 +12,13 @@ from tidegate.bundles.fingerprint import fingerprint
 from tidegate.bundles.golden import TEXTS
 from tidegate.bundles.manifest import Draft, pack, unpack
 from tidegate.domain.bundle import Bundle, Calibration, Float32, Golden, Head, Provenance
+from tidegate.domain.encoding import Encoding
 from tidegate.domain.label import LabelRow
 from tidegate.domain.question import Question
 from tidegate.learning.fit import Measured, folds, measure
 from tidegate.learning.traffic import Material, arrays, widened
 from tidegate.statistics import calibration, linear
-from tidegate.tasks.classify import score
+from tidegate.tasks.scores import score
 
 NULL_SEED = 1
 ENOUGH_TO_CALIBRATE = 50
@@ -72,7 +73,7 @@ def fit_rows(
         metrics=measured.metrics,
         provenance=Provenance("traffic", _named(rows), len(rows)),
         golden=tuple(
-            Golden(text, tuple(score(head, vector)))
+            Golden(text, tuple(score(head, text, Encoding(vector, 0, is_truncated=False))))
             for text, vector in zip(TEXTS, texts.vectors, strict=True)
         ),
     )

@@ -16,14 +16,23 @@ from tidegate.adapters.fitter.child_process import fit
 from tidegate.bundles.fingerprint import fingerprint
 from tidegate.bundles.golden import TEXTS
 from tidegate.bundles.manifest import Draft, check_name, pack, unpack
-from tidegate.domain.bundle import Bundle, Float32, Golden, Head, Provenance
+from tidegate.domain.bundle import (
+    Bundle,
+    Float32,
+    Golden,
+    Head,
+    NgramChannel,
+    Pooling,
+    Provenance,
+)
 from tidegate.domain.question import Question
+from tidegate.errors import FitError
 from tidegate.learning.fit import Measured, folds, measure
 from tidegate.learning.novelty import Outside, Seen, fit_novelty
 from tidegate.learning.rows import TrainingSet, read_rows, training_set
 from tidegate.ports import Encoder
-from tidegate.statistics import linear
-from tidegate.tasks.classify import score
+from tidegate.statistics import linear, ngrams
+from tidegate.tasks.scores import score
 
 Stage = Literal["encode", "fit"]
 Report = Callable[[Stage, int, int], None]
@@ -50,6 +59,19 @@ class Job:
     now: float
     """Seconds since the epoch, UTC."""
     licence: str | None = None
+    pooling: Pooling = "mean"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """What the encoder made of the texts."""
+
+    vectors: Float32
+    """One row a text."""
+    truncated: int
+    """Texts of which the encoder did not read the end."""
+    windowed: int
+    """Texts that took more than one window."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,8 +95,14 @@ def train(job: Job, encoder: Encoder, bundles: BundleFolder, report: Report) -> 
     rows = training_set(read_rows(job.data, source=job.source), job.question)
     assigned = folds(rows.groups)
     texts = (*rows.texts, *rows.outside)
-    encoded, truncated = asyncio.run(encode(texts, encoder, report))
-    vectors, strange = encoded[: len(rows.texts)], encoded[len(rows.texts) :]
+    encoded = asyncio.run(encode(texts, encoder, report))
+    if job.pooling == "max" and encoded.windowed:
+        raise FitError(
+            f"{job.source}: {encoded.windowed} texts take several windows of the encoder, and a"
+            " head that takes the best window is fitted on texts of one; split them, or set"
+            " `pooling: mean` for the task."
+        )
+    vectors = encoded.vectors[: len(rows.texts)]
     targets = np.array(rows.targets, dtype=np.int64)
     fitted = fit(
         vectors,
@@ -82,12 +110,20 @@ def train(job: Job, encoder: Encoder, bundles: BundleFolder, report: Report) -> 
         assigned,
         labels=len(rows.labels),
         report=lambda done, total: report("fit", done, total),
+        grams=ngrams.grams(rows.texts),
     )
     generator = np.random.default_rng(NULL_SEED)
     measured = measure(fitted.scores, targets, assigned, rows.labels, generator)
-    head = Head(rows.labels, fitted.weights, fitted.bias, measured.calibration)
+    head = Head(
+        labels=rows.labels,
+        weights=fitted.weights,
+        bias=fitted.bias,
+        calibration=measured.calibration,
+        ngrams=None if fitted.ngrams is None else NgramChannel(ngrams.SCHEME, fitted.ngrams),
+        pooling=job.pooling,
+    )
     seen = Seen(vectors, targets, assigned, fitted.scores, measured.calibration)
-    outside = Outside(strange, linear.scores(head.weights, head.bias, strange))
+    outside = _outside(head, rows.outside, encoded.vectors[len(rows.texts) :])
     wording = None if job.question is None else fingerprint(job.question)
     draft = Draft(
         name=job.bundle,
@@ -99,25 +135,37 @@ def train(job: Job, encoder: Encoder, bundles: BundleFolder, report: Report) -> 
         provenance=Provenance("file", sha256(job.data).hexdigest(), len(rows.texts)),
         golden=_golden(head, encoder),
         licence=job.licence,
-        novelty=fit_novelty(seen, outside if rows.outside else None),
+        novelty=fit_novelty(seen, outside),
     )
     version, content = pack(draft, bundles.next_number(job.bundle))
     bundle = unpack(content, name=job.bundle, version=version)
     folder = bundles.write(job.bundle, version, content)
-    return Trained(bundle, folder, rows, measured, truncated)
+    return Trained(bundle, folder, rows, measured, encoded.truncated)
 
 
-async def encode(texts: Sequence[str], encoder: Encoder, report: Report) -> tuple[Float32, int]:
-    """Give one vector a text, and how many texts were cut."""
+async def encode(texts: Sequence[str], encoder: Encoder, report: Report) -> Encoded:
+    """Give one vector a text."""
     vectors = np.empty((len(texts), encoder.dimensions), dtype=np.float32)
-    truncated = 0
+    truncated = windowed = 0
     for start in range(0, len(texts), CHUNK):
         chunk = texts[start : start + CHUNK]
         encodings = await asyncio.gather(*(encoder.encode(text) for text in chunk))
         vectors[start : start + len(chunk)] = [one.vector for one in encodings]
         truncated += sum(one.is_truncated for one in encodings)
+        windowed += sum(one.window_count > 1 for one in encodings)
         report("encode", start + len(chunk), len(texts))
-    return vectors, truncated
+    return Encoded(vectors, truncated, windowed)
+
+
+def _outside(head: Head, texts: Sequence[str], vectors: Float32) -> Outside | None:
+    """Score the rows of no label, as the head will."""
+    if not texts:
+        return None
+    scores = linear.scores(head.weights, head.bias, vectors)
+    if head.ngrams is not None:
+        weights = head.ngrams.weights
+        scores += ngrams.contributions(weights, ngrams.grams(texts, len(weights)))
+    return Outside(vectors, scores)
 
 
 def encoder_folder() -> Path:
@@ -134,8 +182,9 @@ def bundled_encoder(threads: int) -> OnnxEncoder:
 
 
 def _golden(head: Head, encoder: Encoder) -> tuple[Golden, ...]:
-    vectors, _ = asyncio.run(encode(TEXTS, encoder, lambda _stage, _done, _total: None))
-    return tuple(
-        Golden(text, tuple(score(head, vector)))
-        for text, vector in zip(TEXTS, vectors, strict=True)
-    )
+    async def scored() -> list[Golden]:
+        return [
+            Golden(text, tuple(score(head, text, await encoder.encode(text)))) for text in TEXTS
+        ]
+
+    return tuple(asyncio.run(scored()))

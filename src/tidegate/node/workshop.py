@@ -26,7 +26,14 @@ from tidegate.node.learning import Load
 from tidegate.ports import Clock, Encoder, Upstream
 from tidegate.routing.rules import compile_rules
 from tidegate.routing.table import route_table
-from tidegate.tasks.classify import LoadedTask, join, score
+from tidegate.tasks.classify import LoadedTask, join
+from tidegate.tasks.scores import fuse, score
+
+Version = tuple[str, str]
+"""Name and version of a bundle."""
+
+Checked = tuple[Bundle, float]
+"""A bundle that may serve here, and how far its golden scores are off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,7 @@ class Built:
     limits: Limits
     pool: Mapping[str, tuple[ConfiguredUpstream, Upstream]]
     """Upstreams by name, with what each was made from."""
-    bundles: Mapping[tuple[str, str], Bundle]
+    bundles: Mapping[Version, Checked]
     """Those in use by name and version, read and checked."""
 
 
@@ -74,7 +81,7 @@ class Workshop:
         self._encoder = encoder
         self._bundles = bundles
         self._pool: Mapping[str, tuple[ConfiguredUpstream, Upstream]] = {}
-        self._checked: Mapping[tuple[str, str], Bundle] = {}
+        self._checked: Mapping[Version, Checked] = {}
 
     async def build(
         self, configuration: Configuration, number: int, *, strict: bool, keep: bool = False
@@ -104,12 +111,13 @@ class Workshop:
             upstreams=upstreams,
             places={name: upstream.place for name, upstream in upstreams.items()},
             tasks=tasks,
+            heads=fuse({one.bundle.content_hash: one.bundle.head for one in tasks.values()}),
             encoder=self._encoder,
             prices=prices,
             learned=learned,
         )
         loaded = (*tasks.values(), *learned.tasks.values())
-        used = {(one.bundle.name, one.bundle.version): one.bundle for one in loaded}
+        used = {(one.bundle.name, one.bundle.version): (one.bundle, one.margin) for one in loaded}
         return Built(generation, configuration, unserved, _limits(configuration), pool, used)
 
     def adopt(self, built: Built) -> None:
@@ -154,7 +162,7 @@ class Workshop:
         return used
 
     async def _tasks(
-        self, tasks: Sequence[Task], checked: dict[tuple[str, str], Bundle], *, strict: bool
+        self, tasks: Sequence[Task], checked: dict[Version, Checked], *, strict: bool
     ) -> tuple[dict[str, LoadedTask], dict[str, str]]:
         loaded: dict[str, LoadedTask] = {}
         unserved: dict[str, str] = {}
@@ -172,21 +180,20 @@ class Workshop:
         return loaded, unserved
 
     async def _load(
-        self, task: Task, version: str, *, checked: dict[tuple[str, str], Bundle]
+        self, task: Task, version: str, *, checked: dict[Version, Checked]
     ) -> LoadedTask:
         """Join a task with a version of its bundle; what was checked is not read again."""
         key = task.bundle, version
         if key not in checked:
             checked[key] = await self._read(*key)
-        return join(task, checked[key])
+        bundle, margin = checked[key]
+        return join(task, bundle, margin=margin)
 
-    async def _read(self, name: str, version: str) -> Bundle:
-        """Read a bundle and check that it gives its golden scores here."""
+    async def _read(self, name: str, version: str) -> tuple[Bundle, float]:
+        """Read a bundle and check that it gives its golden scores here; with it, how far off."""
         bundle = unpack(self._bundles.read(name, version), name=name, version=version)
         check_encoder(bundle, self._encoder.fingerprint)
-        encodings = [await self._encoder.encode(golden.text) for golden in bundle.golden]
-        check_golden(bundle, [score(bundle.head, one.vector) for one in encodings])
-        return bundle
+        return bundle, check_golden(bundle, await golden_scores(bundle, self._encoder))
 
     def _answer_content(
         self,
@@ -213,6 +220,12 @@ class Workshop:
             ],
         ]
         return sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
+
+
+async def golden_scores(bundle: Bundle, encoder: Encoder) -> list[list[float]]:
+    """Give what the head says here to the bundle's golden texts."""
+    texts = [golden.text for golden in bundle.golden]
+    return [score(bundle.head, text, await encoder.encode(text)) for text in texts]
 
 
 def _limits(configuration: Configuration) -> Limits:

@@ -7,11 +7,9 @@ engine's work. What is not covered or not sure enough goes up in one call, see `
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tidegate.domain.bundle import Bundle, Float32, Head
+from tidegate.domain.bundle import Bundle
 from tidegate.domain.question import ChoiceValue, Decision, Question, Refusal
 from tidegate.domain.task import Task
-from tidegate.statistics import linear
-from tidegate.statistics.calibration import probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +20,9 @@ class LoadedTask:
     bundle: Bundle
     positions: Mapping[ChoiceValue, int]
     """Where each label stands in the head."""
+    margin: float = 0.0
+    """How far the bundle's golden scores are off on this processor: its scores are trusted no
+    further, so an answer must be that much surer than its threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,10 @@ class Split:
     upward: tuple[int, ...]
 
 
-def join(task: Task, bundle: Bundle) -> LoadedTask:
+def join(task: Task, bundle: Bundle, *, margin: float = 0.0) -> LoadedTask:
     """Make a task ready to answer with this bundle."""
-    return LoadedTask(task, bundle, {label: i for i, label in enumerate(bundle.head.labels)})
+    positions = {label: i for i, label in enumerate(bundle.head.labels)}
+    return LoadedTask(task, bundle, positions, margin)
 
 
 def covers(question: Question, fingerprint: str | None, loaded: LoadedTask) -> str | None:
@@ -75,17 +77,10 @@ def find(
     return reason
 
 
-def score(head: Head, vector: Float32) -> list[float]:
-    """Give the calibrated probability of each label, in the head's order."""
-    scores = linear.scores(head.weights, head.bias, vector)
-    values: list[float] = probabilities(scores, head.calibration).tolist()
-    return values
-
-
 def decide(
     question: Question, loaded: LoadedTask, scored: Sequence[float]
 ) -> Decision | NotConfident:
-    """Read the head's probabilities, as `score` gives them, as an answer to a covered question."""
+    """Read the probabilities that `scores.py` gives as an answer to a covered question."""
     positions = loaded.positions
     if question.type == "predicate":
         likely = scored[positions[True]]
@@ -94,7 +89,7 @@ def decide(
         values = tuple([scored[positions[option.value]] for option in question.options])
         decision = Decision(values, max(values))
     threshold = loaded.task.threshold
-    if threshold is None or decision.confidence < threshold:
+    if threshold is None or decision.confidence < threshold + loaded.margin:
         return NotConfident(decision.confidence)
     return decision
 

@@ -50,6 +50,13 @@ class EmbeddingsAnswer(msgspec.Struct):
     data: list[Embedding]
     model: str
     usage: EmbeddingsUsage
+    windows: Annotated[
+        int,
+        msgspec.Meta(
+            description="Windows in which the inputs were read; more than inputs when some were"
+            " long. Only in local answers."
+        ),
+    ] = 0
     truncated: Annotated[
         list[int],
         msgspec.Meta(
@@ -71,6 +78,7 @@ class _EncodedAnswer(msgspec.Struct):
     model: str
     usage: EmbeddingsUsage
     truncated: Sequence[int]
+    windows: int
     object: Literal["list"] = "list"
 
 
@@ -107,15 +115,21 @@ def decode_embeddings(body: bytes, *, max_inputs: int = 2048) -> tuple[str, Embe
 
 
 def encode_embeddings(
-    vectors: Sequence[bytes], *, model: str, tokens: int, truncated: Sequence[int] = ()
+    vectors: Sequence[bytes],
+    *,
+    model: str,
+    tokens: int,
+    truncated: Sequence[int] = (),
+    windows: int = 0,
 ) -> bytes:
     """Encode an answer around vectors that are JSON already: arrays of numbers, or base64 texts.
 
-    `truncated` are the indexes of inputs that were cut; it stands in the answer as an extra field,
-    which the SDKs keep without reading it.
+    `truncated` are the indexes of inputs that were cut, `windows` how many windows the inputs were
+    read in; both stand in the answer as extra fields, which the SDKs keep without reading them.
     """
     data = [_Encoded(index, msgspec.Raw(vector)) for index, vector in enumerate(vectors)]
-    return _ENCODE(_EncodedAnswer(data, model, EmbeddingsUsage(tokens, tokens), truncated))
+    usage = EmbeddingsUsage(tokens, tokens)
+    return _ENCODE(_EncodedAnswer(data, model, usage, truncated, windows))
 
 
 def read_embeddings_answer(body: bytes) -> tuple[str, Usage | None]:

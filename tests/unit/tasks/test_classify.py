@@ -16,7 +16,6 @@ from tidegate.tasks.classify import (
     find,
     join,
     merge,
-    score,
     split,
 )
 
@@ -157,11 +156,10 @@ def test_at_the_threshold_it_is_answered() -> None:
     assert isinstance(decide(QUEUE, loaded(threshold=0.8), [0.8, 0.1, 0.1]), Decision)
 
 
-@given(st.lists(st.floats(-50, 50, width=32), min_size=4, max_size=4))
-def test_scores_are_probabilities(vector: list[float]) -> None:
-    given_scores = score(loaded().bundle.head, np.array(vector, dtype=np.float32))
-    assert sum(given_scores) == pytest.approx(1.0, abs=1e-5)
-    assert all(0.0 <= one <= 1.0 for one in given_scores)
+def test_what_is_off_on_this_processor_is_asked_for_on_top_of_the_threshold() -> None:
+    off = join(loaded(threshold=0.8).task, loaded().bundle, margin=0.02)
+    assert decide(QUEUE, off, [0.81, 0.1, 0.09]) == NotConfident(0.81)
+    assert isinstance(decide(QUEUE, off, [0.83, 0.1, 0.07]), Decision)
 
 
 OUTCOMES = st.lists(

@@ -14,10 +14,12 @@ import numpy as np
 from tidegate.errors import FitError, MissingExtra
 from tidegate.statistics.calibration import Integers
 from tidegate.statistics.linear import Float32
+from tidegate.statistics.ngrams import Grams
 
 CHILD = "tidegate.adapters.fitter.sklearn_child"
 MOST_COMPLAINT = 2000
 GRACE_S = 2.0
+NO_GRAMS = Grams(np.zeros(0, np.int64), np.zeros(1, np.int64), 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,8 +28,10 @@ class Fitted:
 
     weights: Float32
     bias: Float32
+    ngrams: Float32 | None
+    """Weights of the n-gram channel, one row a bucket; None when it was not wanted or no help."""
     scores: Float32
-    """Of each training row, by a head that had not seen its fold."""
+    """Of each training row, by a head (and channel) that had not seen its fold."""
     penalty: float
     """The inverse strength of the penalty that the folds chose."""
 
@@ -39,17 +43,29 @@ def fit(
     *,
     labels: int,
     report: Callable[[int, int], None],
+    grams: Grams | None = None,
 ) -> Fitted:
     """Fit in a child process; `report` gets fits done and expected. Raises FitError, MissingExtra.
 
-    An interrupt in this process ends the child.
+    With `grams`, the n-grams of the rows, the head gets such a channel where that helps. An
+    interrupt in this process ends the child.
     """
     if importlib.util.find_spec("sklearn") is None:
         raise MissingExtra("scikit-learn", "train")
     with tempfile.TemporaryDirectory(prefix="tidegate-fit-") as folder:
         problem, result = Path(folder, "problem.npz"), Path(folder, "result.npz")
         complaint = Path(folder, "stderr")
-        np.savez(problem, vectors=vectors, targets=targets, folds=folds, labels=np.int64(labels))
+        found = grams or NO_GRAMS
+        np.savez(
+            problem,
+            vectors=vectors,
+            targets=targets,
+            folds=folds,
+            labels=np.int64(labels),
+            buckets=found.buckets,
+            starts=found.starts,
+            bucket_count=np.int64(found.count),
+        )
         with complaint.open("wb") as stderr:
             # Only this interpreter and paths made here reach the command line.
             child = subprocess.Popen(  # noqa: S603
@@ -101,6 +117,7 @@ def _read(file: Path) -> Fitted:
         return Fitted(
             weights=arrays["weights"],
             bias=arrays["bias"],
+            ngrams=arrays["ngrams"] if len(arrays["ngrams"]) else None,
             scores=arrays["scores"],
             penalty=float(arrays["penalty"]),
         )

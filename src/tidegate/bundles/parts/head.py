@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from tidegate.bundles.parts.arrays import frozen, read_array, write_array
-from tidegate.domain.bundle import Calibration, Head
+from tidegate.domain.bundle import Calibration, Head, Pooling
 from tidegate.errors import BundleError
 
 FILE = "head.npy"
@@ -20,6 +20,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     labels: tuple[str | bool, ...]
     calibration: Calibration
     dimensions: int
+    pooling: Pooling = "mean"
 
 
 def write(head: Head, files: dict[str, bytes]) -> Entry:
@@ -40,6 +41,7 @@ def read(entry: Entry, files: Mapping[str, bytes], *, where: str) -> Head:
         weights=frozen(matrix[:, :-1]),
         bias=frozen(matrix[:, -1]),
         calibration=entry.calibration,
+        pooling=entry.pooling,
     )
 
 

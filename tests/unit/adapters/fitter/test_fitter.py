@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from tidegate.adapters.fitter import child_process, sklearn_child
-from tidegate.adapters.fitter.child_process import fit
+from tidegate.adapters.fitter.child_process import NO_GRAMS, fit
 from tidegate.errors import FitError, MissingExtra
 from tidegate.statistics.calibration import Integers
 from tidegate.statistics.linear import Float32
+from tidegate.statistics.ngrams import Grams, grams
 
 Problem = tuple[Float32, Integers, Integers]
 
@@ -34,14 +35,44 @@ def test_a_head_is_fitted_in_a_child_and_tells_its_progress() -> None:
     assert seen[-1][0] == seen[-1][1] == len(seen)
 
 
-def fitted(folder: Path, problem: Problem, labels: int) -> dict[str, Float32]:
+def fitted(
+    folder: Path, problem: Problem, labels: int, found: Grams = NO_GRAMS
+) -> dict[str, Float32]:
     """Run the child's work in this process, which is quicker."""
     vectors, targets, folds = problem
     file = folder / "problem.npz"
-    np.savez(file, vectors=vectors, targets=targets, folds=folds, labels=np.int64(labels))
+    np.savez(
+        file,
+        vectors=vectors,
+        targets=targets,
+        folds=folds,
+        labels=np.int64(labels),
+        buckets=found.buckets,
+        starts=found.starts,
+        bucket_count=np.int64(found.count),
+    )
     sklearn_child.fit_file(file, folder / "result.npz", lambda _line: None)
     with np.load(folder / "result.npz") as arrays:
         return dict(arrays)
+
+
+def test_words_that_tell_labels_apart_make_a_channel(tmp_path: Path) -> None:
+    vectors, targets, folds = clusters(120, 3)
+    # Vectors that say nothing of one label against the other, and a word that does.
+    blurred = vectors[np.random.default_rng(2).permutation(len(vectors))]
+    texts = [f"the {['red', 'green', 'blue'][target]} one" for target in targets]
+    without = fitted(tmp_path, (blurred, targets, folds), 3)
+    made = fitted(tmp_path, (blurred, targets, folds), 3, grams(texts, 64))
+    assert without["ngrams"].shape == (0, 3)
+    assert made["ngrams"].shape == (64, 3)
+    assert (without["scores"].argmax(axis=1) == targets).mean() < 0.7
+    assert (made["scores"].argmax(axis=1) == targets).mean() > 0.9
+
+
+def test_words_that_say_nothing_make_none(tmp_path: Path) -> None:
+    problem = clusters(120, 3)
+    made = fitted(tmp_path, problem, 3, grams(["the same words"] * 120, 64))
+    assert made["ngrams"].shape == (0, 3)
 
 
 def test_the_same_rows_give_the_same_head(tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""What heads say about a text: one matrix product for all that are asked, then their calibration.
+
+A head pools the windows of a long text by their mean, which is the encoding's own vector, or takes
+the best score of any window; what its n-gram channel says is added then.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tidegate.domain.bundle import Float32, Head
+from tidegate.domain.encoding import Encoding
+from tidegate.statistics import linear, ngrams
+from tidegate.statistics.calibration import probabilities
+
+WORTH_IT = 0.5
+"""Share of the matrix that must be asked for; below, products of single heads are cheaper."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heads:
+    """The heads that a configuration names, as one matrix."""
+
+    rows: Mapping[str, slice]
+    """Where the labels of each head stand, by the content hash of its bundle."""
+    weights: Float32
+    bias: Float32
+
+    def score(
+        self, asked: Mapping[str, Head], text: str, encoding: Encoding
+    ) -> dict[str, list[float]]:
+        """Give the calibrated probabilities of these heads' labels, by the key that they have.
+
+        Heads that are not in the matrix, or too few of it to be worth the whole product, are
+        multiplied one by one.
+        """
+        known = {key: head for key, head in asked.items() if key in self.rows}
+        labels = sum(len(head.labels) for head in known.values())
+        if len(known) == 1 or labels < len(self.bias) * WORTH_IT:
+            known = {}
+        raw: Float32 | None = None
+        if known:
+            raw = linear.scores(self.weights, self.bias, _vectors(encoding, known.values()))
+        found: dict[tuple[str, int], list[int]] = {}
+        scored = {}
+        for key, head in asked.items():
+            if raw is not None and key in known:
+                own = raw[..., self.rows[key]]
+            else:
+                own = linear.scores(head.weights, head.bias, _vectors(encoding, (head,)))
+            scored[key] = _calibrated(head, _pooled(head, own), text, found)
+        return scored
+
+
+def fuse(heads: Mapping[str, Head]) -> Heads:
+    """Put heads into one matrix; they read vectors of the same encoder."""
+    rows, end = {}, 0
+    for key, head in heads.items():
+        rows[key] = slice(end, end + len(head.labels))
+        end += len(head.labels)
+    width = next((head.weights.shape[1] for head in heads.values()), 0)
+    weights = [head.weights for head in heads.values()]
+    bias = [head.bias for head in heads.values()]
+    return Heads(
+        rows=rows,
+        weights=np.concatenate([np.zeros((0, width), np.float32), *weights]),
+        bias=np.concatenate([np.zeros(0, np.float32), *bias]),
+    )
+
+
+def score(head: Head, text: str, encoding: Encoding) -> list[float]:
+    """Give the calibrated probability of each label, in the head's order."""
+    raw = linear.scores(head.weights, head.bias, _vectors(encoding, (head,)))
+    return _calibrated(head, _pooled(head, raw), text, {})
+
+
+def _vectors(encoding: Encoding, heads: Collection[Head]) -> Float32:
+    """Give the vector; when a head wants the best window, below it one row a window."""
+    if encoding.windows is None or all(head.pooling == "mean" for head in heads):
+        return encoding.vector
+    return np.concatenate((encoding.vector[None], encoding.windows))
+
+
+def _pooled(head: Head, raw: Float32) -> Float32:
+    if raw.ndim == 1:
+        return raw.copy()
+    best: Float32 = raw[0].copy() if head.pooling == "mean" else raw[1:].max(axis=0)
+    return best
+
+
+def _calibrated(
+    head: Head, raw: Float32, text: str, found: dict[tuple[str, int], list[int]]
+) -> list[float]:
+    channel = head.ngrams
+    if channel is not None:
+        key = channel.scheme, len(channel.weights)
+        if key not in found:
+            found[key] = ngrams.hashed(text, len(channel.weights))
+        raw += ngrams.contribution(channel, found[key])
+    values: list[float] = probabilities(raw, head.calibration).tolist()
+    return values
