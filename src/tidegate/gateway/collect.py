@@ -138,7 +138,7 @@ class Collector:
     ) -> LabelRow | None:
         """Make one row of an upstream's answer; None where the text cannot be read whole."""
         encoding = seen.encoding or await self._encoded(seen)
-        if encoding is None:
+        if encoding is None or encoding.is_truncated:
             return None
         context = seen.request.context
         question = seen.ask.questions[index]
@@ -214,7 +214,7 @@ class Collector:
         except (EngineError, InvalidRequest):
             self.lost["encoder"] += 1
             return None
-        return None if encoding.is_truncated else encoding
+        return encoding
 
 
 def label_of(question: Question, answer: Decision) -> ChoiceValue:
