@@ -5,18 +5,20 @@ int8 takes one scale per run). Runs happen in threads (encoder_queue.py), off th
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.adapters.encoder_files import Manifest, check_files, read_manifest
+from tidegate.adapters.encoder_files import Manifest
+from tidegate.adapters.encoder_folder import AS_IT_IS, Described, describe
 from tidegate.adapters.encoder_queue import EncoderQueue, Turn
+from tidegate.adapters.encoder_session import Session, open_session
 from tidegate.domain.encoding import Encoding, TokenStates, Wants
-from tidegate.errors import EncoderMismatch, EngineError, InvalidRequest
+from tidegate.errors import EncoderMismatch, EncoderUnusable, EngineError, InvalidRequest
 
 if TYPE_CHECKING:
     from tokenizers import Encoding as Tokens
@@ -38,6 +40,8 @@ OVERLAP = 32
 edge of one is whole in the other."""
 SPECIAL = 2
 """`[CLS]` and `[SEP]` of each window."""
+UNFAMILIAR = "Does it run?"
+"""Encoded once, so that a folder without golden vectors is tried too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +56,12 @@ class OnnxEncoderSettings:
     """Windows that a long text may take, one run each."""
 
 
-class _Session(Protocol):
-    """The part of `onnxruntime.InferenceSession` that is used."""
-
-    def run(
-        self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.int64]], /
-    ) -> Sequence[NDArray[np.float32]]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Opened:
     manifest: Manifest
     fingerprint: str
     tokenizer: "Tokenizer"
-    session: _Session
+    session: Session
     windows: int
     queue: EncoderQueue
     has_exact_sums: bool = False
@@ -74,9 +70,12 @@ class _Opened:
 class OnnxEncoder:
     """The encoder in `folder` (see encoder_files.py): build, `open`, `check`, use, `close`."""
 
-    def __init__(self, folder: Path, settings: OnnxEncoderSettings) -> None:
+    def __init__(
+        self, folder: Path, settings: OnnxEncoderSettings, given: Described = AS_IT_IS
+    ) -> None:
         self._folder = folder
         self._settings = settings
+        self._given = given
         self._state: _Opened | None = None
 
     @property
@@ -126,11 +125,10 @@ class OnnxEncoder:
 
     def open(self) -> None:
         """Load the files; raises EncoderMismatch when they are missing or not those listed."""
-        manifest = read_manifest(self._folder)
-        check_files(self._folder, manifest)
+        manifest = describe(self._folder, self._given)
         settings = self._settings
         tokenizer = _load_tokenizer(self._folder / manifest.tokenizer, manifest.max_tokens)
-        session = _load_session(self._folder / manifest.model, sums="fast")
+        session = open_session(self._folder / manifest.model, manifest.pooling, sums="fast")
         queue = EncoderQueue(manifest.name, threads=settings.threads, places=settings.queue)
         self._state = _Opened(
             manifest, manifest.fingerprint, tokenizer, session, settings.windows, queue
@@ -143,13 +141,18 @@ class OnnxEncoder:
         x64 processors without VNNI add 8-bit products in 16 bits, which saturates: there the
         slower exact kernels are taken.
         """
+        vector = self._vector(UNFAMILIAR)
+        if len(vector) != self.dimensions or not np.isfinite(vector).all():
+            raise EncoderUnusable(
+                f"`{self._folder}` gives {len(vector)} components, {self.dimensions} are expected,"
+                " or some that are no numbers: its weights may hold NaN"
+            )
         if self.deviation() <= LARGEST_DEVIATION:
             return
         opened = self._opened
         model = self._folder / opened.manifest.model
-        self._state = replace(
-            opened, session=_load_session(model, sums="exact"), has_exact_sums=True
-        )
+        session = open_session(model, opened.manifest.pooling, sums="exact")
+        self._state = replace(opened, session=session, has_exact_sums=True)
         deviation = self.deviation()
         if deviation > LARGEST_DEVIATION:
             raise EncoderMismatch(
@@ -168,6 +171,15 @@ class OnnxEncoder:
         """
         return await self._opened.queue.take(text, wants, deadline)
 
+    def deviation(self) -> float:
+        """The largest difference between golden vectors and those calculated here."""
+        differences = [
+            self._vector(golden.text)[: len(golden.vector)] - np.array(golden.vector)
+            for golden in self._opened.manifest.golden
+        ]
+        # np.max lets NaN through, which then fails every comparison.
+        return float(np.max([np.max(np.abs(one)) for one in differences], initial=0.0))
+
     def close(self) -> None:
         """Finish the texts that are being encoded, refuse those that wait, release the memory."""
         if self._state is not None:
@@ -180,16 +192,8 @@ class OnnxEncoder:
             raise EngineError(f"the encoder in `{self._folder}` is not open")
         return self._state
 
-    def deviation(self) -> float:
-        """The largest difference between golden vectors and those calculated here."""
-        opened = self._opened
-        differences = [
-            _encode(opened, golden.text, "vector").vector[: len(golden.vector)]
-            - np.array(golden.vector)
-            for golden in opened.manifest.golden
-        ]
-        # np.max lets NaN through, which then fails every comparison.
-        return float(np.max(np.abs(differences)))
+    def _vector(self, text: str) -> NDArray[np.float32]:
+        return _encode(self._opened, text, "vector").vector
 
     def _in_turn(self, turn: Turn) -> Encoding:
         """Encode in a thread of the queue, and note how long the text waited for it."""
@@ -218,7 +222,8 @@ def _encode(
         encoding = replace(encoding, vector=vector, windows=vectors)
     if wants == "tokens":
         states = [run[1][0] for run in runs]
-        encoding = replace(encoding, tokens=_joined(windows, states, spans))
+        states_of = _joined(windows, states, spans)
+        encoding = replace(encoding, tokens=_without_prefix(states_of, opened.manifest.prefix))
     return encoding
 
 
@@ -252,10 +257,20 @@ def _joined(
     return TokenStates(_frozen(np.concatenate(rows)), tuple(offsets))
 
 
+def _without_prefix(tokens: TokenStates, prefix: str) -> TokenStates:
+    """Leave out what stands before the text and count from where it begins."""
+    if not prefix:
+        return tokens
+    own = [i for i, (_, end) in enumerate(tokens.offsets) if end > len(prefix)]
+    offsets = [tokens.offsets[i] for i in own]
+    moved = tuple((max(0, start - len(prefix)), end - len(prefix)) for start, end in offsets)
+    return TokenStates(_frozen(tokens.states[own]), moved)
+
+
 def _tokenise(opened: _Opened, text: str) -> tuple[list["Tokens"], bool]:
     """Give the windows of a text, and whether it goes on behind them."""
     limit = CHARACTERS_PER_TOKEN * opened.manifest.max_tokens * opened.windows
-    read = text[:limit]
+    read = opened.manifest.prefix + text[:limit]
     tokenizer = opened.tokenizer
     try:
         if len(read) < MANY_CHARACTERS:
@@ -279,23 +294,18 @@ def _frozen(array: NDArray[np.float32]) -> NDArray[np.float32]:
 def _load_tokenizer(path: Path, max_tokens: int) -> "Tokenizer":
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(path))
+    try:
+        tokenizer = Tokenizer.from_buffer(path.read_bytes())
+    except ValueError as error:
+        raise EncoderUnusable(f"`{path}` is not a tokenizer: {error}") from error
+    special = tokenizer.num_special_tokens_to_add(is_pair=False)
+    if special != SPECIAL or max_tokens <= 2 * OVERLAP + SPECIAL:
+        raise EncoderUnusable(
+            f"`{path}` puts {special} control tokens around a text, and a window has {max_tokens}"
+            f" tokens; {SPECIAL} and more than {2 * OVERLAP + SPECIAL} are supported"
+        )
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_tokens, stride=OVERLAP)
     # `[SEP]` in a text is text: whoever writes it must not steer the model's control tokens.
     tokenizer.encode_special_tokens = True
     return tokenizer
-
-
-def _load_session(path: Path, *, sums: Literal["fast", "exact"]) -> _Session:
-    from onnxruntime import GraphOptimizationLevel, InferenceSession, SessionOptions
-
-    options = SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # The file is fused already; the level above would only add layouts for one processor.
-    options.graph_optimization_level = GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-    if sums == "exact":
-        options.add_session_config_entry("session.x64quantprecision", "1")
-    return cast("_Session", InferenceSession(str(path), options, ["CPUExecutionProvider"]))
