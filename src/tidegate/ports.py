@@ -43,10 +43,6 @@ class Ids(Protocol):
         """Make an id that sorts by time and is unique across nodes."""
         ...
 
-    def span_id(self) -> str:
-        """Make 16 hexadecimal digits for a child span of W3C trace context."""
-        ...
-
     def draw(self) -> float:
         """Draw a number uniformly from [0, 1)."""
         ...

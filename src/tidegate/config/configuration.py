@@ -8,6 +8,7 @@ from tidegate.adapters.upstream_settings import EnvironmentProxies, UpstreamSett
 from tidegate.config.data_listener import ClientSide
 from tidegate.config.learning_settings import LearningSettings
 from tidegate.config.schema import EncoderSettings, LedgerSettings, Limits
+from tidegate.config.telemetry import Tracing
 from tidegate.domain.route import Route
 from tidegate.domain.secret import Secret
 from tidegate.domain.task import Task
@@ -67,3 +68,4 @@ class Configuration:
     client_side: ClientSide = field(default_factory=ClientSide)
     proxies: EnvironmentProxies = field(default_factory=EnvironmentProxies, repr=False)
     """Not shown: their URLs may hold credentials."""
+    tracing: Tracing | None = None

@@ -19,6 +19,7 @@ from tidegate.config.problem import Problem, to_error
 from tidegate.config.routes import Known, configure_routes, implicit_routes, targets
 from tidegate.config.schema import AdminListenerSettings, Settings
 from tidegate.config.tasks import configure_tasks
+from tidegate.config.telemetry import configure_tracing
 from tidegate.config.upstreams import (
     choose_upstream,
     configure_upstreams,
@@ -142,11 +143,12 @@ def _configure(
     used = {target.upstream for route in routes for target in route.targets}
     warn_of_unused(settings.upstreams, used, document)
     listeners = settings.listeners
+    place = Place(settings.node.tier, settings.node.region, settings.node.zone)
     return Configuration(
         source=None,
         content_hash="",
         name=settings.node.name,
-        place=Place(settings.node.tier, settings.node.region, settings.node.zone),
+        place=place,
         data=TcpAddress(listeners.data.host, listeners.data.port),
         admin=_admin(listeners.admin, document, folder),
         limits=settings.limits,
@@ -162,6 +164,7 @@ def _configure(
         prices=_prices(settings.prices, document, folder),
         client_side=configure_client_side(listeners.data, document, folder),
         proxies=environment_proxies(environment),
+        tracing=configure_tracing(settings.telemetry.traces, place, document, environment, folder),
     )
 
 

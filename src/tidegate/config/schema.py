@@ -14,6 +14,7 @@ from tidegate.config.data_listener import DataListenerSettings
 from tidegate.config.learning_settings import LearningSettings
 from tidegate.config.route_settings import RouteSettings
 from tidegate.config.task_settings import TaskSettings
+from tidegate.config.telemetry import TelemetrySettings
 from tidegate.config.words import Name, Port
 from tidegate.domain.zone import Tier
 
@@ -217,3 +218,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         Meta(description="Learning from forwarded traffic; off until a route asks."),
     ] = LearningSettings()
     log: Annotated[LogSettings, Meta(description="Log lines on standard output.")] = LogSettings()
+    telemetry: Annotated[
+        TelemetrySettings, Meta(description="What leaves the node about its requests.")
+    ] = TelemetrySettings()

@@ -85,3 +85,8 @@ class Record(msgspec.Struct, frozen=True):
     """Runs of this node's encoder, one a window of a text; None when it was not asked."""
     truncated: int | None = None
     """Texts of which the encoder did not read the end; None when there was none."""
+    parent_span_id: str | None = None
+    """The caller's span; `trace_id` is then the caller's too. Else there is one only where this
+    node traces, and its id is the request id."""
+    is_sampled: bool = False
+    """The caller said that it keeps the trace."""

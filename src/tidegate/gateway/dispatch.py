@@ -24,7 +24,8 @@ from tidegate.errors import (
 )
 from tidegate.gateway.generation import Generation
 from tidegate.gateway.record import Draft
-from tidegate.ports import Batch, Clock, Ids, UpstreamCall, UpstreamStream
+from tidegate.ports import Batch, Clock, UpstreamCall, UpstreamStream
+from tidegate.telemetry.trace_ids import sent_context
 from tidegate.wire.dialects import CHAT_DIALECTS
 
 T = TypeVar("T")
@@ -74,10 +75,9 @@ class Failed(msgspec.Struct, frozen=True):
 class Dispatch:
     """Calls upstreams for one generation after another."""
 
-    def __init__(self, clock: Clock, ids: Ids) -> None:
-        """`ids` makes the child span that travels with each call."""
+    def __init__(self, clock: Clock) -> None:
+        """Times are of `clock`."""
         self._clock = clock
-        self._ids = ids
 
     def call_for(
         self, draft: Draft, candidate: Candidate, body: bytes | None = None
@@ -96,7 +96,13 @@ class Dispatch:
             request_id=context.request_id,
             tenant=context.identity.tenant,
             wants_usage=ask.wants_usage if isinstance(ask, Chat) else True,
-            traceparent=self._child_of(context.traceparent),
+            # Calls follow one another, so this one's attempt will stand after those there are.
+            traceparent=sent_context(
+                context.traceparent,
+                context.request_id,
+                len(draft.attempts),
+                draft.generation.trace_share,
+            ),
             credential=context.credential,
             client_address=context.client_address,
             client_headers=context.client_headers,
@@ -240,13 +246,6 @@ class Dispatch:
             first_byte_s=first_byte_s,
             connect_s=connect_s,
         )
-
-    def _child_of(self, traceparent: str | None) -> str | None:
-        """Give a `traceparent` whose parent is a new span of this node."""
-        if traceparent is None:
-            return None
-        version, trace, _, flags = traceparent.split("-", 3)
-        return f"{version}-{trace}-{self._ids.span_id()}-{flags}"
 
 
 def outcome_of(error: UpstreamError) -> Outcome:

@@ -42,6 +42,8 @@ class Generation:
     learned: Learned = field(default_factory=Learned)
     heads: Heads = field(default_factory=lambda: fuse({}))
     """Those of `tasks`, as one matrix; learned ones, which belong to tenants, are not in it."""
+    trace_share: float | None = None
+    """Share of requests whose trace is kept anyway; None when this node does not trace."""
 
     def speaks(self, upstream: str, dialect: Dialect) -> bool:
         """Tell whether an upstream speaks a dialect itself."""

@@ -138,6 +138,11 @@ class Meter:
         for attempt in record.attempts:
             called = self._called(record, attempt)
             called[at.CALLS] += 1
+            usage = attempt.usage
+            if usage is not None and not usage.is_estimated:
+                bounds = CLIENT_TOKENS.bounds
+                _note(called, at.TOKENS_IN, at.TOKEN_IN, bounds, usage.input_tokens)
+                _note(called, at.TOKENS_OUT, at.TOKEN_OUT, bounds, usage.output_tokens)
             if attempt is not record.attempts[-1] or record.phases.stream_s is None:
                 _note(called, at.CALL_S, at.CALL, CLIENT_DURATION.bounds, attempt.duration_s)
                 continue
@@ -146,11 +151,6 @@ class Meter:
             _note(called, at.CALL_S, at.CALL, CLIENT_DURATION.bounds, whole_s)
             _note(called, at.CHUNK_S, at.CHUNK, CLIENT_FIRST_CHUNK.bounds, attempt.duration_s)
             _add_stream(cell, record, attempt)
-        if record.source == "upstream" and not _is_mixed(record):
-            # The last attempt is the one that answered, so its cell is still at hand.
-            bounds = CLIENT_TOKENS.bounds
-            _note(called, at.TOKENS_IN, at.TOKEN_IN, bounds, record.input_tokens)
-            _note(called, at.TOKENS_OUT, at.TOKEN_OUT, bounds, record.output_tokens)
 
     def _called(self, record: Record, attempt: Attempt) -> Cell:
         known = self._known
@@ -210,8 +210,3 @@ def _add_stream(cell: Cell, record: Record, attempt: Attempt) -> None:
 def _note(cell: Cell, total: int, start: int, bounds: tuple[float, ...], value: float) -> None:
     cell[total] += value
     cell[start + bisect_left(bounds, value)] += 1
-
-
-def _is_mixed(record: Record) -> bool:
-    """Tell whether a part was answered here: then the tokens are not the upstream's alone."""
-    return any(trace.source != "upstream" for trace in record.questions)

@@ -23,12 +23,15 @@ from tidegate.gateway.encodings import Encodings
 from tidegate.gateway.generation import Generation
 from tidegate.ledger.cost import cost, quote
 from tidegate.ports import Clock, Encoder, Journal
+from tidegate.telemetry.trace_ids import is_sampled
 
 OK = 200
 CLIENT_LEFT = 499
 """Status of a record whose client left before an answer began (nginx's code for it)."""
 
 INTERNAL_ERROR = 500
+
+_NO_PARENT = (None, None, None, None)
 
 
 class Observer(Protocol):
@@ -148,6 +151,8 @@ class Recorder:
         answered = draft.usage or Usage(0, 0)
         usage = sum((one.usage for one in draft.attempts if one.usage is not None), answered)
         attempts = _priced(draft)
+        parent = context.traceparent
+        _, trace_id, parent_span_id, _ = parent.split("-") if parent else _NO_PARENT
         return Record(
             request_id=context.request_id,
             time=context.received_at,
@@ -183,13 +188,15 @@ class Recorder:
             generation=draft.generation.number,
             kind=draft.kind,
             client_request_id=context.client_request_id,
-            trace_id=context.traceparent.split("-")[1] if context.traceparent else None,
+            trace_id=trace_id,
             client_rtt_s=context.client_rtt_s,
             abort_phase=abort_phase,
             error=type(error).__name__ if error else None,
             dialect=request.dialect,
             windows=draft.windows,
             truncated=draft.truncated,
+            parent_span_id=parent_span_id,
+            is_sampled=parent is not None and is_sampled(parent),
         )
 
 

@@ -57,14 +57,14 @@ def _data_app(node: Node, configuration: Configuration) -> DataApp:
     parts = node.parts
     ids = SystemIds()
     cache = MemoryCache(configuration.limits.cache_bytes)
-    observers = (_AccessLog(parts.log), parts.metrics)
+    observers = (_AccessLog(parts.log), parts.metrics, parts.traces)
     tools = Tools(
         parts.clock,
         Recorder(parts.clock, parts.journal, observers),
         Repeats(parts.clock, cache),
         parts.learning.collector,
     )
-    dispatch = Dispatch(parts.clock, ids)
+    dispatch = Dispatch(parts.clock)
     executor = Executor(parts.clock, dispatch)
     gateway = Gateway(tools, node.generations, executor, status_of)
     publish(node.parts.metrics, node.built.configuration, node.generations, parts.journal, cache)

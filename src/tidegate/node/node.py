@@ -22,7 +22,6 @@ from tidegate.errors import TidegateError
 from tidegate.gateway.entrance import Entrance
 from tidegate.gateway.generation import Generations
 from tidegate.node.parts import Parts
-from tidegate.node.published import known_names
 from tidegate.node.workshop import Built, Workshop
 
 RESTART_PARTS = (
@@ -128,7 +127,7 @@ class Node:
         former, self.built, self.reload_error = self.built, built, None
         self.workshop.adopt(built)
         self.generations.swap(built.generation)
-        self.parts.metrics.know(known_names(built.configuration))
+        self.parts.follow(built.configuration)
         retiring = asyncio.create_task(self._retire(former, built, tuple(self._retiring)))
         self._retiring.add(retiring)
         retiring.add_done_callback(self._retiring.discard)

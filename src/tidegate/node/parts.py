@@ -13,6 +13,8 @@ from tidegate.adapters.tls_files import ServerTls
 from tidegate.config.configuration import Configuration
 from tidegate.gateway.meter import Meter
 from tidegate.node.learning import LearningParts, make_learning
+from tidegate.node.published import known_names
+from tidegate.node.tracing import Traces
 from tidegate.ports import Log
 
 
@@ -30,6 +32,13 @@ class Parts:
     learning: LearningParts
     tls: ServerTls | None
     """Of the data listener."""
+    traces: Traces
+
+    def follow(self, configuration: Configuration) -> None:
+        """Tell those who watch requests which configuration is in force."""
+        known = known_names(configuration)
+        self.metrics.know(known)
+        self.traces.follow(configuration, known)
 
 
 def open_parts(
@@ -51,4 +60,7 @@ def open_parts(
     encoder.check()
     keys = KeyFile(paths.keys, paths.pepper)
     learning = make_learning(stack, configuration, paths, keys.load().pepper)
-    return Parts(SystemClock(), paths, journal, encoder, keys, Meter(), log, learning, tls)
+    clock, metrics = SystemClock(), Meter()
+    traces = Traces(clock, log, metrics)
+    stack.push_async_callback(traces.close)
+    return Parts(clock, paths, journal, encoder, keys, metrics, log, learning, tls, traces)

@@ -23,7 +23,6 @@ from tidegate.node.learning import learned_now, start_collecting
 from tidegate.node.node import Node
 from tidegate.node.owner import open_owner, start_jobs
 from tidegate.node.parts import Parts, open_parts
-from tidegate.node.published import known_names
 from tidegate.node.upkeep import KEYS_EVERY_S, MOVE_EVERY_S, Upkeep
 from tidegate.node.workshop import Workshop
 from tidegate.ports import Log
@@ -93,7 +92,7 @@ async def build_node(
     )
     stack.push_async_callback(node.close)
     node.admit()
-    parts.metrics.know(known_names(configuration))
+    parts.follow(configuration)
     return node
 
 
@@ -127,7 +126,7 @@ def make_auditor(node: Node) -> Auditor:
         parts.clock,
         ids,
         node.generations,
-        Executor(parts.clock, Dispatch(parts.clock, ids)),
+        Executor(parts.clock, Dispatch(parts.clock)),
         Recorder(parts.clock, parts.journal, ()),
         parts.learning.collector,
     )

@@ -115,6 +115,7 @@ class Workshop:
             encoder=self._encoder,
             prices=prices,
             learned=learned,
+            trace_share=configuration.tracing.policy.share if configuration.tracing else None,
         )
         loaded = (*tasks.values(), *learned.tasks.values())
         used = {(one.bundle.name, one.bundle.version): (one.bundle, one.margin) for one in loaded}

@@ -61,7 +61,7 @@ CLIENT_FIRST_CHUNK = Instrument(
 CLIENT_TOKENS = Instrument(
     "gen_ai.client.token.usage",
     "{token}",
-    "Tokens that upstreams counted, for each answer that came whole from one.",
+    "Tokens of calls of upstreams, where the upstream counted them.",
     _TOKENS,
 )
 SERVER_DURATION = Instrument(

@@ -46,24 +46,6 @@ class ManualClock:
         self.ticks += seconds
 
 
-class CountingIds:
-    """Implements `ports.Ids`."""
-
-    def __init__(self) -> None:
-        self._made = 0
-
-    def request_id(self) -> str:
-        self._made += 1
-        return f"r-{self._made}"
-
-    def span_id(self) -> str:
-        self._made += 1
-        return f"{self._made:016x}"
-
-    def draw(self) -> float:
-        return 0.5
-
-
 def text_batch(text: str) -> Batch:
     chunk = b'{"id":"c","model":"real","choices":[{"index":0,"delta":{"content":"%s"}}]}'
     return Batch((event(chunk % text.encode()),), has_token=True, is_end=False)
@@ -188,7 +170,7 @@ def a_request(
     traceparent: str | None = None,
 ) -> Request:
     context = Context(
-        request_id="r-0",
+        request_id="0" * 31 + "1",
         identity=Identity(tenant, "k-1", "client", frozenset(scopes)),
         received_at=1_800_000_000.0,
         started=100.0,

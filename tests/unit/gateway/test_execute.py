@@ -3,7 +3,6 @@ import pytest
 from tests.unit.gateway.fakes import (
     FAR,
     NEAR,
-    CountingIds,
     FakeStream,
     FakeUpstream,
     ManualClock,
@@ -40,7 +39,7 @@ def near(*outcomes: FakeStream | Exception) -> FakeUpstream:
 
 def executor() -> Executor:
     clock = ManualClock()
-    return Executor(clock, Dispatch(clock, CountingIds()))
+    return Executor(clock, Dispatch(clock))
 
 
 @pytest.mark.parametrize(
@@ -125,7 +124,7 @@ async def test_an_edge_without_a_token_in_time_is_followed() -> None:
     draft.deadline = clock.monotonic() + 30
     plan = a_plan(candidate("near", NEAR, first_token_s=0.01), candidate())
 
-    won = await Executor(clock, Dispatch(clock, CountingIds())).whole(plan, draft)
+    won = await Executor(clock, Dispatch(clock)).whole(plan, draft)
 
     assert won.candidate.upstream == "far"
     assert "first token" in draft.attempts[0].detail

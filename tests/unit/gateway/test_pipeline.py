@@ -5,7 +5,6 @@ from msgspec.structs import replace
 
 from tests.unit.gateway.fakes import (
     ANSWER,
-    CountingIds,
     FakeStream,
     FakeUpstream,
     ManualClock,
@@ -47,7 +46,7 @@ class Under:
             Repeats(self.clock, MemoryCache(1 << 20)),
             Collector(derive(b""), MemoryLabels()),
         )
-        executor = Executor(self.clock, Dispatch(self.clock, CountingIds()))
+        executor = Executor(self.clock, Dispatch(self.clock))
         self.gateway = Gateway(tools, self.generations, executor, status_of)
 
     @property

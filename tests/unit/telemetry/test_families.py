@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.records import a_record
+from tidegate.domain.answer import Usage
 from tidegate.domain.metric import Family, Point
 from tidegate.domain.plan import Attempt, Outcome
 from tidegate.domain.question import QuestionTrace
@@ -26,8 +27,15 @@ def metered(*records: Record) -> dict[str, Family]:
     return {family.name: family for family in meter.families()}
 
 
-def attempt(outcome: Outcome = "ok", *, model: str = "gpt", duration_s: float = 0.2) -> Attempt:
-    return Attempt("openai", model, Place("central", "us", "us"), outcome, 0.01, duration_s)
+def attempt(
+    outcome: Outcome = "ok",
+    *,
+    model: str = "gpt",
+    duration_s: float = 0.2,
+    usage: Usage | None = None,
+) -> Attempt:
+    place = Place("central", "us", "us")
+    return Attempt("openai", model, place, outcome, 0.01, duration_s, usage=usage)
 
 
 def values(family: Family) -> dict[tuple[str, ...], float]:
@@ -130,22 +138,27 @@ def test_the_pace_of_a_stream_is_not_guessed() -> None:
     assert found["gen_ai_server_time_per_output_token_seconds"].points == []
 
 
-def test_tokens_of_an_upstream_are_those_that_it_counted_alone() -> None:
-    here = QuestionTrace("choice", "local", "confident", task="support")
-    there = QuestionTrace("choice", "upstream", "unsure", task="support")
+def test_tokens_are_those_that_an_upstream_counted_for_a_call() -> None:
     found = metered(
-        a_record(attempts=(attempt("timeout"), attempt())),
+        a_record(
+            attempts=(
+                attempt("cut", usage=Usage(100, 7, is_estimated=True)),
+                attempt(usage=Usage(100, 20)),
+            )
+        ),
         a_record(source="local", attempts=()),
-        a_record(surface="decisions", attempts=(attempt(),), questions=(here, there)),
     )
     assert values(found["gen_ai_client_token_usage"]) == {
         ("chat", "openai", "gpt", "input"): 100,
         ("chat", "openai", "gpt", "output"): 20,
     }
-    assert values(found["tidegate_questions"]) == {
-        ("support", "local"): 1,
-        ("support", "upstream"): 1,
-    }
+
+
+def test_questions_are_counted_by_task_and_who_answered() -> None:
+    here = QuestionTrace("choice", "local", "confident", task="support")
+    nowhere = QuestionTrace("predicate", "refused", "no tier")
+    found = metered(a_record(surface="decisions", questions=(here, here, nowhere)))
+    assert values(found["tidegate_questions"]) == {("support", "local"): 2, ("none", "refused"): 1}
 
 
 def test_money_is_told_apart_by_how_sure_it_is() -> None:

@@ -23,10 +23,6 @@ class SystemIds:
         """Make 32 hexadecimal digits: milliseconds since the epoch, then 80 random bits."""
         return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
 
-    def span_id(self) -> str:
-        """Make the parent id of a child span (W3C trace context: 8 bytes, not all zero)."""
-        return os.urandom(8).hex()
-
     def draw(self) -> float:
         """Draw uniformly from [0, 1)."""
         return self._random.random()
