@@ -23,7 +23,7 @@ Send = Callable[[Message], Awaitable[None]]
 KEY_HEADER = b"x-tidegate-key"
 """The gateway's key, for clients whose `Authorization` is the upstream's (`passthrough`)."""
 
-_DIALECT_HEADERS = ("anthropic-version", "anthropic-beta")
+_DIALECT_HEADERS = {name: name.encode() for name in ("anthropic-version", "anthropic-beta")}
 """Of the client's dialect: they go with the request where it is relayed."""
 
 _HEADER_VALUE = re.compile(r"^[\x20-\x7e]{1,2048}$")
@@ -99,7 +99,7 @@ def context(
 ) -> Context:
     """Gather what the stages may know beside the body."""
     client = scope.get("client")
-    connection = scope["state"].get(PROTOCOL_KEY)
+    connection = connection_of(scope)
     is_node = identity.role == "node"
     return Context(
         request_id=arrived.request_id,
@@ -111,7 +111,7 @@ def context(
         traceparent=_matching(_TRACEPARENT, headers.get(b"traceparent")),
         credential=headers.upstream_credential(),
         client_address=client[0] if client else None,
-        client_rtt_s=connection.client_rtt_s() if isinstance(connection, BoundedProtocol) else None,
+        client_rtt_s=None if connection is None else connection.client_rtt_s(),
         client_headers=_dialect_headers(headers),
         cache=parse_cache_control(headers.get(b"cache-control")),
         parse_s=parse_s,
@@ -119,12 +119,27 @@ def context(
 
 
 def _dialect_headers(headers: Headers) -> dict[str, str]:
-    found = {name: headers.get(name.encode()) for name in _DIALECT_HEADERS}
-    return {name: value for name, value in found.items() if value and _HEADER_VALUE.match(value)}
+    found: dict[str, str] = {}
+    for name, key in _DIALECT_HEADERS.items():
+        value = headers.get(key)
+        if value and _HEADER_VALUE.match(value):
+            found[name] = value
+    return found
 
 
-async def read_body(receive: Receive, headers: Headers, limits: Limits) -> bytes:
-    """Read the body; raises BodyTooLarge before reading more than the limit, RequestTooSlow."""
+def connection_of(scope: Scope) -> BoundedProtocol | None:
+    """Give the connection that a request came on; None where it came on none of ours."""
+    found = scope["state"].get(PROTOCOL_KEY)
+    return found if isinstance(found, BoundedProtocol) else None
+
+
+async def read_body(
+    receive: Receive, headers: Headers, limits: Limits, *, is_here: bool = False
+) -> bytes:
+    """Read the body; raises BodyTooLarge before reading more than the limit, RequestTooSlow.
+
+    One that `is_here` to its end, as most are, needs no clock.
+    """
     stated = headers.get(b"content-length")
     if stated is not None and int(stated) > limits.body_bytes:
         raise BodyTooLarge(limits.body_bytes)
@@ -133,6 +148,8 @@ async def read_body(receive: Receive, headers: Headers, limits: Limits) -> bytes
             "Compressed request bodies are not taken; send the JSON as it is.",
             code="unsupported_encoding",
         )
+    if is_here:
+        return await _collect(receive, limits.body_bytes)
     try:
         async with asyncio.timeout(limits.body_s):
             return await _collect(receive, limits.body_bytes)

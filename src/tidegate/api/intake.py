@@ -3,7 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tidegate.api.arrival import Arrived, Headers, Limits, Receive, Scope, context, read_body
+from tidegate.api.arrival import (
+    Arrived,
+    Headers,
+    Limits,
+    Receive,
+    Scope,
+    connection_of,
+    context,
+    read_body,
+)
 from tidegate.domain.identity import Identity
 from tidegate.domain.request import Ask, Dialect, Request, Surface
 from tidegate.errors import TidegateError
@@ -63,7 +72,9 @@ class Intake:
         headers = Headers.of(scope)
         identity = self.identify(headers)
         limits = self.limits()
-        raw = await read_body(receive, headers, limits)
+        connection = connection_of(scope)
+        is_here = connection is not None and connection.has_whole_body()
+        raw = await read_body(receive, headers, limits, is_here=is_here)
         complete = self.clock.monotonic()
         body = check(raw)
         model, ask = read(body, limits)

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 HEAD_LIMIT_BYTES = 65_536
 """Bytes of all header names and values of one request."""
 
+RTT_EVERY_S = 1.0
+"""How often a connection's round-trip time is asked for; the kernel smooths it over many."""
+
 _TCP_INFO_RTT_OFFSET = 68
 """Position of `tcpi_rtt` (microseconds, 32 bits) in Linux' struct tcp_info."""
 
@@ -43,7 +46,6 @@ PROTOCOL_KEY = "tidegate.protocol"
 PROBES = frozenset({b"/livez", b"/readyz"})
 """What a connection beyond the limit may still ask."""
 
-_HOST_LENGTH = len(b"host")
 _SERVER_ERROR = 500
 _VERSIONS = frozenset({"1.0", "1.1"})
 _UPGRADE_HEADERS = frozenset({b"upgrade", b"http2-settings"})
@@ -85,6 +87,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _stall_timer: asyncio.TimerHandle | None = None
     _socket: socket.socket | None = None
+    _rtt_s: float | None = None
+    _rtt_until = 0.0
     _running: asyncio.Task[None] | None = None
     _answering: RequestResponseCycle | None = None
 
@@ -129,13 +133,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count one header; a second `Host` is refused, since others may go by the first."""
+        """Keep one header; a second `Host` is refused, since others may go by the first.
+
+        Called for every header of every request, so it does all of its parent's work itself.
+        """
         self._count(len(name) + len(value))
-        if len(name) == _HOST_LENGTH and name.lower() == b"host":
+        name = name.lower()
+        if name == b"host":
             if self._has_host:
                 raise NotServed
             self._has_host = True
-        super().on_header(name, value)
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Let the handler find this connection."""
@@ -202,8 +212,19 @@ class BoundedProtocol(HttpToolsProtocol):
         """See `Guest`."""
         self.transport.abort()
 
+    def has_whole_body(self) -> bool:
+        """Tell whether the body of the request that is being answered has arrived to its end."""
+        return self._answering is not None and not self._answering.more_body
+
     def client_rtt_s(self) -> float | None:
-        """Give the smoothed round-trip time to the client as the kernel sees it (Linux)."""
+        """Give the smoothed round-trip time to the client as the kernel saw it lately (Linux)."""
+        now = self.loop.time()
+        if now >= self._rtt_until:
+            self._rtt_until = now + RTT_EVERY_S
+            self._rtt_s = self._ask_rtt_s()
+        return self._rtt_s
+
+    def _ask_rtt_s(self) -> float | None:
         if self._socket is None:
             return None
         try:

@@ -17,9 +17,12 @@ class Tariff:
     """On the decisions surface, where that has a price of its own."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PriceTable:
-    """All known prices; `dated` is the day (ISO) on which they were read from their sources."""
+    """All known prices; `dated` is the day (ISO) on which they were read from their sources.
+
+    Compared by identity, so that what was found in it can be kept.
+    """
 
     dated: str
     tariffs: Mapping[str, Tariff]

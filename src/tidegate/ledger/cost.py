@@ -4,7 +4,7 @@ Answers of this node cost 0 by definition and do not come here.
 """
 
 import re
-from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -18,6 +18,9 @@ _TOKENS_PER_UNIT = 1_000_000
 BYTES_PER_TOKEN = 2
 """Of generated text, in UTF-8: half of the "about 4 bytes" that tiktoken's README gives as the
 average, so that code, numbers and other scripts than Latin are not counted low."""
+_QUOTES = 512
+"""Kept: a name that is not known is looked for in several forms, and few names are in use."""
+
 _SNAPSHOT = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")
 
 
@@ -28,7 +31,8 @@ class Quote(msgspec.Struct, frozen=True):
     is_known: bool
 
 
-def quote(table: PriceTable, names: Sequence[str]) -> Quote:
+@lru_cache(maxsize=_QUOTES)
+def quote(table: PriceTable, names: tuple[str, ...]) -> Quote:
     """Find the tariff of the first name that is known, else the dearest price there is.
 
     Give the name at the upstream first, then the one that the answer named. A name is tried as it

@@ -21,6 +21,8 @@ class Lines:
     """What a piece of a journal holds."""
 
     records: tuple[Record, ...]
+    raw: tuple[bytes, ...]
+    """Their lines, as they stand in the journal."""
     torn: int
     """Lines that are no record."""
     consumed_bytes: int
@@ -44,6 +46,7 @@ def split(piece: bytes) -> Lines:
     """Read all complete lines of a piece that starts at the start of a line."""
     end = piece.rfind(b"\n") + 1
     records: list[Record] = []
+    raw: list[bytes] = []
     torn = 0
     for line in piece[:end].split(b"\n"):
         if not line.strip():
@@ -52,7 +55,9 @@ def split(piece: bytes) -> Lines:
             records.append(_decoder.decode(line))
         except msgspec.DecodeError:
             torn += 1
-    return Lines(records=tuple(records), torn=torn, consumed_bytes=end)
+        else:
+            raw.append(line)
+    return Lines(tuple(records), tuple(raw), torn=torn, consumed_bytes=end)
 
 
 def identity(first_line: bytes) -> str:

@@ -29,17 +29,17 @@ prices = st.builds(Price, counts, counts, st.none() | counts)
 def test_a_model_is_found_by_its_name_with_or_without_provider(
     names: list[str], tariff: Tariff
 ) -> None:
-    assert quote(TABLE, names) == Quote(tariff, is_known=True)
+    assert quote(TABLE, tuple(names)) == Quote(tariff, is_known=True)
 
 
 @pytest.mark.parametrize("name", ["cheap-2026-01-31", "openai/cheap-20260131"])
 def test_a_snapshot_takes_the_price_of_its_alias_as_an_estimate(name: str) -> None:
-    assert quote(TABLE, [name]) == Quote(CHEAP, is_known=False)
+    assert quote(TABLE, (name,)) == Quote(CHEAP, is_known=False)
 
 
 @pytest.mark.parametrize("names", [[], ["nobody"], [""], ["che"]])
 def test_an_unknown_model_costs_as_much_as_the_dearest(names: list[str]) -> None:
-    found = quote(TABLE, names)
+    found = quote(TABLE, tuple(names))
     assert found == Quote(Tariff(Price(9_000_000, 25_000_000)), is_known=False)
     assert cost(Usage(10, 0), found) == Cost(90, is_estimated=True)
 

@@ -27,8 +27,10 @@ class Sink(Protocol):
         """Tell up to which byte a journal file has been moved."""
         ...
 
-    def insert(self, records: Sequence[Record], journal_id: str, offset: int) -> None:
-        """Take rows and the position behind them in one transaction."""
+    def insert(
+        self, records: Sequence[Record], journal_id: str, offset: int, raw: Sequence[bytes]
+    ) -> None:
+        """Take rows and the position behind them in one transaction; `raw`: their lines."""
         ...
 
     def forget(self, journal_id: str) -> None:
@@ -86,7 +88,7 @@ class JournalMover:
         offset = self._sink.position(journal_id)
         for lines in _pieces(file, offset):
             offset += lines.consumed_bytes
-            self._sink.insert(lines.records, journal_id, offset)
+            self._sink.insert(lines.records, journal_id, offset, lines.raw)
             records += len(lines.records)
             torn += lines.torn
         return Moved(records=records, torn=torn), journal_id

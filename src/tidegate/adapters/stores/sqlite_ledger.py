@@ -97,7 +97,8 @@ class SqliteLedger:
         connection.execute("CREATE TEMP TABLE fresh AS SELECT * FROM main.records WHERE 0")
         connection.execute("CREATE UNIQUE INDEX temp.fresh_id ON fresh (request_id)")
         connection.executemany(
-            _INSERT.format(table="temp.fresh"), [_row(record) for record in fresh]
+            _INSERT.format(table="temp.fresh"),
+            [_row(record, journal.encode(record)) for record in fresh],
         )
         connection.execute(_EVERYTHING)
 
@@ -124,9 +125,19 @@ class SqliteLedger:
             ).fetchone()
         return 0 if row is None else int(row[0])
 
-    def insert(self, records: Sequence[Record], journal_id: str, offset: int) -> None:
-        """Take rows and the position behind them in one transaction; raises StateError."""
-        rows = [_row(record) for record in records]
+    def insert(
+        self,
+        records: Sequence[Record],
+        journal_id: str,
+        offset: int,
+        raw: Sequence[bytes] | None = None,
+    ) -> None:
+        """Take rows and the position behind them in one transaction; raises StateError.
+
+        `raw` gives the records as lines, where they are at hand: encoding anew takes longer.
+        """
+        lines = [journal.encode(record) for record in records] if raw is None else raw
+        rows = [_row(record, line) for record, line in zip(records, lines, strict=True)]
         with self._using() as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(_INSERT.format(table="main.records"), rows)
@@ -201,7 +212,7 @@ def _record(line: bytes) -> Record:
         ) from error
 
 
-def _row(record: Record) -> tuple[str | float | bytes | None, ...]:
+def _row(record: Record, line: bytes) -> tuple[str | float | bytes | None, ...]:
     return (
         record.request_id,
         record.time,
@@ -217,5 +228,5 @@ def _row(record: Record) -> tuple[str | float | bytes | None, ...]:
         min(record.output_tokens, _LARGEST),
         min(record.cost_micro_usd, _LARGEST),
         int(record.usage_is_estimated or record.cost_is_estimated),
-        journal.encode(record),
+        line,
     )

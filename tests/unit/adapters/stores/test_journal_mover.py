@@ -135,7 +135,10 @@ class Memory:
     def position(self, journal_id: str) -> int:
         return self.positions.get(journal_id, 0)
 
-    def insert(self, records: Sequence[Record], journal_id: str, offset: int) -> None:
+    def insert(
+        self, records: Sequence[Record], journal_id: str, offset: int, raw: Sequence[bytes]
+    ) -> None:
+        assert [journal.decode(line) for line in raw] == list(records)
         self.counts.update(record.request_id for record in records)
         self.positions[journal_id] = offset
 
