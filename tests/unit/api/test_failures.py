@@ -71,6 +71,7 @@ FAULTS_OF_THE_NODE: tuple[TidegateError, ...] = (
     MissingExtra("sklearn", "train"),
     FitError("x"),
     BundleError("x"),
+    EncoderUnusable("x"),
     EncoderMismatch("x"),
     EncoderUnusable("x"),
     UpstreamUnreachable("a", "x"),
