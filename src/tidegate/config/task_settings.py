@@ -1,6 +1,6 @@
 """Settings of `tasks`: the question that a head answers here, and how sure it has to be."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -84,6 +84,53 @@ class ScoreSettings(
 QuestionSettings = PredicateSettings | ChoiceQuestionSettings | ScoreSettings
 
 
+class GuaranteeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the guarantee of a task is computed."""
+
+    mode: Annotated[
+        Literal["ltt", "crc"],
+        Meta(
+            description="`ltt`: at most `max_error` of local answers are wrong, with `confidence`."
+            " `crc`: wrong local answers are at most `max_error` of all requests, on average."
+        ),
+    ] = "ltt"
+    unit: Annotated[
+        Literal["delivered answer", "distinct decision"],
+        Meta(
+            description="What one count is: each answer that a client got, repeats and cached ones"
+            " included, or each different text once."
+        ),
+    ] = "delivered answer"
+    label_source: Annotated[
+        Literal["gold", "human", "agreement"],
+        Meta(
+            description="What labels are: `agreement` with the upstream, or the truth (`gold`,"
+            " `human`). With `agreement` a wrong answer is called a disagreement."
+        ),
+    ] = "agreement"
+    levels_off: Annotated[
+        int, Meta(ge=0, le=9, description="Scores: levels off that still count as right.")
+    ] = 0
+    cut: Annotated[
+        float,
+        Meta(gt=0, lt=1, description="Predicates: P(true) from which on it counts as true."),
+    ] = 0.5
+    critical: Annotated[
+        tuple[str | bool, ...],
+        Meta(
+            description="Labels of which at most `max_error` may be answered here as another one,"
+            " shown on rows of their own, as in `[fraud]`."
+        ),
+    ] = ()
+    expires_after_days: Annotated[
+        float, Meta(gt=0, le=366, description="Age at which it expires. Default 30.")
+    ] = 30.0
+    expires_after_answers: Annotated[
+        int,
+        Meta(ge=1, description="Local answers after which it expires. Default 1,000,000."),
+    ] = 1_000_000
+
+
 class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One task. It also brings the model name `tidegate/NAME`."""
 
@@ -111,9 +158,36 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         bool,
         Meta(
             description="You accept a threshold that no audit sample has tested. Needed with"
-            " `threshold` until a later version computes guarantees."
+            " `threshold`; `max_error` is the better way."
         ),
     ] = False
+    max_error: Annotated[
+        Annotated[float, Meta(gt=0, lt=0.5)] | None,
+        Meta(
+            description="Share of local answers that may be wrong, for example 0.02. This node"
+            " answers only where a test on audit rows shows it. Default: none, so nothing is"
+            " promised."
+        ),
+    ] = None
+    confidence: Annotated[
+        float,
+        Meta(
+            gt=0.5,
+            lt=1,
+            description="With which confidence `max_error` is shown. Default 0.95.",
+        ),
+    ] = 0.95
+    client_max_errors: Annotated[
+        tuple[Annotated[float, Meta(gt=0, lt=0.5)], ...],
+        Meta(
+            max_length=8,
+            description="Stricter ones that clients may ask for by `x-tidegate-max-error`. Each is"
+            " tested by itself and shares the confidence, so each costs audit rows.",
+        ),
+    ] = ()
+    guarantee: Annotated[GuaranteeSettings, Meta(description="How the guarantee is computed.")] = (
+        GuaranteeSettings()
+    )
     accept_names: Annotated[
         tuple[Text, ...],
         Meta(

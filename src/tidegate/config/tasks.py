@@ -11,8 +11,11 @@ from tidegate.config.task_settings import (
     ScoreSettings,
     TaskSettings,
 )
+from tidegate.domain.guarantee import Loss
+from tidegate.domain.promise import DAY_S, Promise
 from tidegate.domain.question import Option, Question
 from tidegate.domain.task import Task
+from tidegate.learning.rows import options
 
 
 def configure_tasks(tasks: Mapping[str, TaskSettings], document: Document) -> tuple[Task, ...]:
@@ -26,7 +29,7 @@ def _task(name: str, settings: TaskSettings, document: Document) -> Task:
         document.report(
             (*path, "threshold"),
             f"`{spell((*path, 'threshold'))}` needs `unguaranteed: true` beside it: no audit"
-            " sample has tested this threshold; guarantees come with a later version",
+            " sample has tested this threshold; or give `max_error` in its place",
         )
     if settings.unguaranteed and settings.threshold is None:
         document.report(
@@ -34,10 +37,11 @@ def _task(name: str, settings: TaskSettings, document: Document) -> Task:
             f"`{spell((*path, 'unguaranteed'))}` does nothing without `threshold`; give one, for"
             " example 0.9",
         )
+    asked = None if settings.question is None else question(settings.question, document, path)
     return Task(
         name=name,
         bundle=settings.bundle or name,
-        question=None if settings.question is None else question(settings.question, document, path),
+        question=asked,
         threshold=settings.threshold,
         unguaranteed=settings.unguaranteed,
         accept_names=frozenset(settings.accept_names),
@@ -45,7 +49,59 @@ def _task(name: str, settings: TaskSettings, document: Document) -> Task:
         pooling=settings.pooling,
         allow_truncated=settings.allow_truncated,
         bundle_version=settings.bundle_version,
+        promise=_promise(settings, asked, document, path),
     )
+
+
+def _promise(
+    settings: TaskSettings, asked: Question | None, document: Document, path: Path
+) -> Promise | None:
+    """Make what is asked of local answers; None where `max_error` is not set."""
+    own, ask = settings.max_error, settings.guarantee
+    if own is None:
+        if settings.client_max_errors:
+            document.report(
+                (*path, "client_max_errors"),
+                f"`{spell((*path, 'client_max_errors'))}` needs `max_error` beside it",
+            )
+        return None
+    if settings.threshold is not None:
+        document.report(
+            (*path, "max_error"),
+            f"`{spell((*path, 'max_error'))}` computes the threshold that it needs; leave"
+            " `threshold` and `unguaranteed` out",
+        )
+    for here, value in document.entries((*path, "client_max_errors"), settings.client_max_errors):
+        if value > own:
+            document.report(
+                here,
+                f"`{spell(here)}` is {value:g}, looser than `max_error` {own:g}; clients may ask"
+                " for less error only",
+            )
+    _check_critical(ask.critical, asked, document, (*path, "guarantee", "critical"))
+    kind = asked.type if asked else "choice"
+    return Promise(
+        max_error=own,
+        delta=1.0 - settings.confidence,
+        client_max_errors=tuple(sorted({one for one in settings.client_max_errors if one < own})),
+        mode=ask.mode,
+        loss=Loss(kind, cut=ask.cut, levels_off=ask.levels_off, critical=ask.critical),
+        unit=ask.unit,
+        labels=ask.label_source,
+        expires_after_s=ask.expires_after_days * DAY_S,
+        expires_after_answers=ask.expires_after_answers,
+    )
+
+
+def _check_critical(
+    labels: Sequence[str | bool], asked: Question | None, document: Document, path: Path
+) -> None:
+    if asked is None:
+        return
+    known = options(asked)
+    for here, label in document.entries(path, labels):
+        if label not in known:
+            document.report(here, f"{label!r} in `{spell(path)}` is no option of the question")
 
 
 def question(settings: QuestionSettings, document: Document, path: Path) -> Question:

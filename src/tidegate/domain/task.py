@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tidegate.domain.bundle import Pooling
+from tidegate.domain.promise import Promise
 from tidegate.domain.question import Question
 
 
@@ -29,6 +30,9 @@ class Task:
     """A text of which the encoder does not read the end may be answered here all the same."""
     bundle_version: str | None = None
     """Set to pin one version; None: the newest."""
+
+    promise: Promise | None = None
+    """What local answers are to keep to; None: no guarantee is wanted."""
 
     @property
     def may_serve(self) -> bool:

@@ -19,6 +19,7 @@ MULTIPLES = (1.5, 2.0, 3.0, 5.0, 10.0)
 """Of the rate: the alternatives that bettors are best against."""
 HIGHEST = 0.9
 """No alternative lies above this part of the way from the rate to 1."""
+MOST = 1e300
 CASH = 0.5
 """Of the wealth that is dealt out: kept, so that a long good time loses little."""
 
@@ -32,7 +33,8 @@ def leading(p_values: Float64, level: float) -> int:
 def alternatives(rate: float) -> Float64:
     """Give the rates that bettors on "more than `rate`" are best against, ascending."""
     highest = rate + HIGHEST * (1.0 - rate)
-    return np.unique(np.minimum(rate * np.array(MULTIPLES), highest))
+    found: Float64 = np.minimum(rate * np.array(MULTIPLES), highest)
+    return found
 
 
 def payoffs(rate: float) -> Float64:
@@ -65,8 +67,11 @@ def bet(wealth: Float64, outcome: ArrayLike, seen: int, rate: float) -> Float64:
     return following
 
 
-def restarted(sums: Float64, outcome: ArrayLike, rate: float) -> Float64:
-    """Settle one outcome for bettors that start at each moment: S <- (1 + S) payoff."""
-    won = payoffs(rate)[np.asarray(outcome, np.int64)]
-    following: Float64 = (1.0 + sums) * won
+def restarted(sums: Float64, outcome: ArrayLike, table: Float64) -> Float64:
+    """Settle one outcome for bettors that start at each moment: S <- (1 + S) payoff.
+
+    `table` is what `payoffs` gives; sums are cut where floats end.
+    """
+    won = table[np.asarray(outcome, np.int64)]
+    following: Float64 = np.minimum((1.0 + sums) * won, MOST)
     return following

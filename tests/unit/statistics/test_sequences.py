@@ -48,5 +48,5 @@ def test_sums_of_bettors_grow_by_one_a_step_on_average_at_the_rate_itself() -> N
     generator = np.random.default_rng(7)
     sums = np.zeros((20_000, len(payoffs(0.1)[0])))
     for _ in range(20):
-        sums = restarted(sums, generator.random(20_000) < 0.1, 0.1)
+        sums = restarted(sums, generator.random(20_000) < 0.1, payoffs(0.1))
     np.testing.assert_allclose(sums[:, :2].mean(axis=0), 20.0, rtol=0.05)

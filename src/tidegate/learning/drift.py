@@ -1,0 +1,179 @@
+"""Whether a granted guarantee may stand: on audit labels, on unlabelled traffic, by age. Pure.
+
+Everything is a step function over values: the same stream always gives the same decisions.
+
+- `LossWatch` bets on "the loss is above alpha" with each audited local answer. Under a guarantee
+  that holds, it ever suspends with probability at most `SUSPENSION_LEVEL`.
+- `ShiftWatch` needs no labels. It counts how often accept scores fall below quantiles of the rows
+  that the guarantee was tested on, and alarms when they do more often than those rows can explain.
+  Without a shift the average run length is at least `RUN_LENGTH` decisions. It may suspend, never
+  grant; a shift that leaves the scores as they were is for the other watch.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tidegate.domain.guarantee import Guarantee, LabelSource
+from tidegate.statistics import binomial
+from tidegate.statistics.calibration import Bools, Float64
+from tidegate.statistics.sequences import bet, dealt, payoffs, restarted
+
+SUSPENSION_LEVEL = 0.05
+"""Probability that a guarantee that holds is ever suspended for its audit labels."""
+RUN_LENGTH = 1_000_000.0
+"""Decisions, on average and at least, before a false alarm of a shift."""
+TAILS = (0.05, 0.1, 0.25)
+"""Quantiles of the accept score whose lower side is watched."""
+REFERENCE_LEVEL = 0.001
+"""Probability that a tail is truly heavier than the bound that the reference rows give."""
+FEWEST_REFERENCE_ROWS = 100
+MOST_AUDIT_SHARE = 0.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LossWatch:
+    """Bets on the audited local answers of one guarantee since it was granted."""
+
+    alpha: float
+    wealth: Float64
+    seen: int = 0
+
+    @property
+    def evidence(self) -> float:
+        """What the bettors have made of 1; never averages above 1 while the loss is at most alpha.
+
+        At 1 / `SUSPENSION_LEVEL` the guarantee is suspended.
+        """
+        return float(self.wealth.sum())
+
+    @property
+    def is_alarmed(self) -> bool:
+        """Whether the labels speak against the guarantee."""
+        return self.evidence >= 1.0 / SUSPENSION_LEVEL
+
+
+def watch_loss(alpha: float) -> LossWatch:
+    """Begin with a new guarantee."""
+    return LossWatch(alpha, dealt(alpha))
+
+
+def observe_loss(watch: LossWatch, is_wrong: bool) -> LossWatch:  # noqa: FBT001 - the observation
+    """Take one audited local answer; answers that went up say nothing about the guarantee."""
+    wealth = bet(watch.wealth, is_wrong, watch.seen, watch.alpha)
+    return replace(watch, wealth=wealth, seen=watch.seen + 1)
+
+
+def delay_labels(watch: LossWatch, rate: float) -> int | None:
+    """Expect how many audited answers a loss of `rate` would take to be suspended from here on.
+
+    The bettor that needs the fewest counts: what it lacks in ln, over what it wins a label. None
+    when no bettor wins at this rate.
+    """
+    lost, won = np.log(payoffs(watch.alpha))
+    growth = rate * won + (1.0 - rate) * lost
+    missing = math.log(1.0 / SUSPENSION_LEVEL) - np.log(np.maximum(watch.wealth[:-1], 1e-300))
+    if not (growth > 0).any():
+        return None
+    return max(math.ceil(float((missing[growth > 0] / growth[growth > 0]).min())), 1)
+
+
+def delay_s(
+    watch: LossWatch, rate: float, *, requests_per_s: float, audit_share: float, coverage: float
+) -> float | None:
+    """Expect the seconds until then at today's traffic."""
+    labels = delay_labels(watch, rate)
+    audited_per_s = requests_per_s * audit_share * coverage
+    return labels / audited_per_s if labels is not None and audited_per_s > 0 else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reference:
+    """What accept scores looked like where the guarantee was tested."""
+
+    cuts: Float64
+    tables: Float64
+    """For each tail, what bettors win; see `statistics.sequences.payoffs`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShiftWatch:
+    """Sums of bettors that start with each decision, a row a tail."""
+
+    sums: Float64
+
+    @property
+    def evidence(self) -> float:
+        """Mean over bettors and tails; grows by at most 1 a decision on average without a shift."""
+        return float(self.sums.mean(axis=(-2, -1)))
+
+    @property
+    def is_alarmed(self) -> bool:
+        """Whether traffic is no longer what the guarantee was tested on."""
+        return self.evidence >= RUN_LENGTH
+
+
+def reference(scores: Float64) -> Reference | None:
+    """Make the reference of audit rows, all of them, accepted or not; None where they are too few.
+
+    Tails are bounded from above (Clopper-Pearson), so that the error of a finite sample does not
+    look like a shift.
+    """
+    if len(scores) < FEWEST_REFERENCE_ROWS:
+        return None
+    cuts = np.quantile(scores, TAILS, method="higher")
+    counts = (scores[:, None] < cuts[None, :]).sum(axis=0)
+    bounds = binomial.upper_bound(counts, len(scores), REFERENCE_LEVEL)
+    return Reference(cuts, np.stack([payoffs(float(bound)) for bound in bounds]))
+
+
+def watch_shift(known: Reference) -> ShiftWatch:
+    """Begin with a new guarantee."""
+    return ShiftWatch(np.zeros((len(known.cuts), known.tables.shape[2])))
+
+
+def observe_shift(watch: ShiftWatch, known: Reference, score: float) -> ShiftWatch:
+    """Take the accept score of one decision, whether it was answered here or not."""
+    return ShiftWatch(settled(watch.sums, known, np.asarray(score)))
+
+
+def settled(sums: Float64, known: Reference, scores: Float64) -> Float64:
+    """Settle one score, or one in each of several streams."""
+    is_low: Bools = scores[..., None] < known.cuts
+    rows = [
+        restarted(sums[..., tail, :], is_low[..., tail], known.tables[tail])
+        for tail in range(len(known.cuts))
+    ]
+    return np.stack(rows, axis=-2)
+
+
+def changed_source(labels: LabelSource, now: LabelSource) -> str | None:
+    """Tell what about the source of labels has changed; a guarantee does not outlive that."""
+    if labels.kind != "agreement":
+        return None
+    if labels.upstream != now.upstream:
+        return f"the upstream changed from `{labels.upstream}` to `{now.upstream}`"
+    if labels.model != now.model:
+        return f"the model of `{labels.upstream}` changed from `{labels.model}` to `{now.model}`"
+    if labels.template != now.template:
+        return "the template changed"
+    return None
+
+
+def is_due(guarantee: Guarantee, now: float, answers: int) -> bool:
+    """Tell whether it is old enough, in time or answers, to be renewed or to expire."""
+    return now >= guarantee.expires_at or answers >= guarantee.expires_after_answers
+
+
+def still_holds(guarantee: Guarantee, accepted: int, errors: int, level: float) -> bool:
+    """Tell whether recent audited answers alone show the loss to be at most alpha.
+
+    `level` is that of an attempt of its own (`attempts.py`) on rows younger than the grant.
+    """
+    return float(binomial.upper_bound(errors, accepted, level)) <= guarantee.own.alpha
+
+
+def audit_share(base: float, alarms: int) -> float:
+    """Give the share of requests to audit: doubled by each alarm since the last quiet period."""
+    return min(max(base, MOST_AUDIT_SHARE), base * 2.0**alarms)

@@ -1,0 +1,155 @@
+"""When a guarantee may stand, and how soon it falls."""
+
+import numpy as np
+import pytest
+
+from tidegate.domain.guarantee import Guarantee, LabelSource, Level, Loss
+from tidegate.learning.drift import (
+    RUN_LENGTH,
+    LossWatch,
+    ShiftWatch,
+    audit_share,
+    changed_source,
+    delay_labels,
+    delay_s,
+    is_due,
+    observe_loss,
+    observe_shift,
+    reference,
+    settled,
+    still_holds,
+    watch_loss,
+    watch_shift,
+)
+
+
+def _fed(watch: LossWatch, errors: list[bool]) -> LossWatch:
+    for is_wrong in errors:
+        watch = observe_loss(watch, is_wrong)
+    return watch
+
+
+def _guarantee() -> Guarantee:
+    return Guarantee(
+        task="t",
+        bundle="b",
+        bundle_version="1-0",
+        encoder="e",
+        state="granted",
+        reason="",
+        mode="ltt",
+        loss=Loss("choice"),
+        unit="delivered answer",
+        labels=LabelSource("agreement", "big", "m1"),
+        delta=0.05,
+        levels=(Level(0.02, 0.9, 800, 5, 0.8, 0.016),),
+        rows=1_000,
+        attempt=1,
+        granted_at=0.0,
+        expires_at=100.0,
+        expires_after_answers=500,
+    )
+
+
+def test_answers_that_are_right_never_alarm() -> None:
+    watch = _fed(watch_loss(0.02), [False] * 3_000)
+    assert not watch.is_alarmed
+    assert watch.evidence < 1.0
+
+
+def test_answers_that_are_often_wrong_alarm_after_about_the_expected_labels() -> None:
+    watch = _fed(watch_loss(0.02), [False] * 200)
+    expected = delay_labels(watch, 0.2)
+    assert expected is not None
+    generator = np.random.default_rng(3)
+    taken = []
+    for _ in range(40):
+        one, count = watch, 0
+        while not one.is_alarmed:
+            one, count = observe_loss(one, bool(generator.random() < 0.2)), count + 1
+        taken.append(count)
+    assert expected / 2 < np.median(taken) < expected * 2
+
+
+def test_delay_in_seconds_follows_from_audited_answers_a_second() -> None:
+    watch = watch_loss(0.02)
+    labels = delay_labels(watch, 0.1)
+    assert labels is not None
+    found = delay_s(watch, 0.1, requests_per_s=10, audit_share=0.02, coverage=0.5)
+    assert found == pytest.approx(labels / 0.1)
+    assert delay_labels(watch, 0.01) is None
+
+
+def test_same_stream_gives_the_same_evidence() -> None:
+    stream = [bool(i % 17 == 0) for i in range(400)]
+    first, second = _fed(watch_loss(0.02), stream), _fed(watch_loss(0.02), stream)
+    assert first.evidence == second.evidence
+
+
+def test_traffic_like_the_reference_does_not_alarm() -> None:
+    generator = np.random.default_rng(4)
+    known = reference(generator.beta(5, 1, 2_000))
+    assert known is not None
+    sums = np.zeros((20, *watch_shift(known).sums.shape))
+    for _ in range(3_000):
+        sums = settled(sums, known, generator.beta(5, 1, 20))
+    assert (sums.mean(axis=(1, 2)) < RUN_LENGTH).all()
+
+
+def test_shift_to_low_scores_alarms_within_500_decisions() -> None:
+    generator = np.random.default_rng(5)
+    known = reference(generator.beta(5, 1, 2_000))
+    assert known is not None
+    watch, count = watch_shift(known), 0
+    while not watch.is_alarmed:
+        is_strange = generator.random() < 0.18
+        score = generator.beta(1, 5) if is_strange else generator.beta(5, 1)
+        watch, count = observe_shift(watch, known, float(score)), count + 1
+    assert count <= 500
+
+
+def test_evidence_never_overflows() -> None:
+    known = reference(np.linspace(0, 1, 500))
+    assert known is not None
+    watch = ShiftWatch(np.full(watch_shift(known).sums.shape, 1e300))
+    assert np.isfinite(observe_shift(watch, known, -1.0).sums).all()
+
+
+def test_few_rows_are_no_reference() -> None:
+    assert reference(np.linspace(0, 1, 50)) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (LabelSource("agreement", "big", "m1"), None),
+        (LabelSource("agreement", "big", "m2"), "from `m1` to `m2`"),
+        (LabelSource("agreement", "other", "m1"), "the upstream changed"),
+        (LabelSource("agreement", "big", "m1", "t"), "the template changed"),
+    ],
+)
+def test_change_of_the_source_is_told(now: LabelSource, said: str | None) -> None:
+    found = changed_source(LabelSource("agreement", "big", "m1"), now)
+    assert (found is None) == (said is None)
+    assert said is None or said in (found or "")
+
+
+def test_gold_labels_do_not_depend_on_an_upstream() -> None:
+    assert changed_source(LabelSource("gold"), LabelSource("agreement", "big", "m2")) is None
+
+
+def test_guarantee_is_due_by_age_and_by_answers() -> None:
+    assert not is_due(_guarantee(), 99.0, 499)
+    assert is_due(_guarantee(), 100.0, 0)
+    assert is_due(_guarantee(), 0.0, 500)
+
+
+def test_renewal_needs_recent_rows_that_show_it_alone() -> None:
+    assert still_holds(_guarantee(), accepted=400, errors=1, level=0.01)
+    assert not still_holds(_guarantee(), accepted=100, errors=0, level=0.01)
+    assert not still_holds(_guarantee(), accepted=400, errors=8, level=0.01)
+
+
+def test_audit_share_rises_with_alarms_to_a_bound() -> None:
+    assert [audit_share(0.02, alarms) for alarms in (0, 1, 5)] == [0.02, 0.04, 0.2]
+    assert audit_share(0.5, 0) == 0.5
