@@ -232,6 +232,14 @@ MISTAKES = [
     ),
     ("tasks: {t: {threshold: 0.9}}", "`tasks.t.threshold` needs `unguaranteed: true`"),
     ("tasks: {t: {unguaranteed: true}}", "does nothing without `threshold`"),
+    ("tasks: {t: {threshold: 0.9, unguaranteed: true, max_error: 0.02}}", "computes the threshold"),
+    ("tasks: {t: {client_max_errors: [0.01]}}", "needs `max_error` beside it"),
+    ("tasks: {t: {max_error: 0.02, client_max_errors: [0.05]}}", "looser than `max_error` 0.02"),
+    (
+        "tasks: {t: {max_error: 0.02, guarantee: {critical: [fraud]}, question: {type: choice,"
+        " instructions: Which?, choices: [{value: a}, {value: b}]}}}",
+        "'fraud' in `tasks.t.guarantee.critical` is no option",
+    ),
     ("tasks: {t: {threshold: 1.5, unguaranteed: true}}", "`tasks.t.threshold`"),
     ("tasks: {a/b: {}}", "`tasks.a/b`"),
     ("tasks: {t: {question: {instructions: x}}}", "`type` is missing; known are `choice`"),
@@ -378,3 +386,21 @@ def test_the_state_directory_follows_the_xdg_rules() -> None:
 def test_proxies_are_taken_from_the_environment_in_either_case() -> None:
     found = environment_proxies({"https_proxy": "http://p:1", "NO_PROXY": "a,b", "HTTP_PROXY": ""})
     assert found == EnvironmentProxies(https="http://p:1", http=None, exclusions="a,b")
+
+
+def test_promise_of_a_task_lists_its_levels_strictest_first(tmp_path: Path) -> None:
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(
+        "tasks:\n"
+        "  t:\n"
+        "    max_error: 0.05\n"
+        "    confidence: 0.9\n"
+        "    client_max_errors: [0.02, 0.01, 0.05]\n"
+        "    guarantee: {unit: distinct decision, levels_off: 1, expires_after_days: 2}\n"
+    )
+    promise = load(file, {}).tasks[0].promise
+    assert promise is not None
+    assert promise.alphas == (0.01, 0.02, 0.05)
+    assert (promise.unit, promise.loss.levels_off) == ("distinct decision", 1)
+    assert promise.delta == pytest.approx(0.1)
+    assert promise.expires_after_s == 2 * 86_400
