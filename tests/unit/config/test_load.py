@@ -167,6 +167,7 @@ def test_an_explicit_route_replaces_the_implicit_one() -> None:
     assert [route.deadline_s for route in routes if "tidegate/t" in route.models] == [5]
 
 
+PREDICATE = "{type: predicate, instructions: x}}}"
 RULES = "routes: [{models: [m], upstreams: [far], strategy: rules, rules: ["
 
 CHOICE = "tasks: {t: {question: {type: choice, instructions: x, "
@@ -236,8 +237,7 @@ MISTAKES = [
     ("tasks: {t: {client_max_errors: [0.01]}}", "needs `max_error` beside it"),
     ("tasks: {t: {max_error: 0.02, client_max_errors: [0.05]}}", "looser than `max_error` 0.02"),
     (
-        "tasks: {t: {max_error: 0.02, guarantee: {critical: [fraud]}, question: {type: choice,"
-        " instructions: Which?, choices: [{value: a}, {value: b}]}}}",
+        "tasks: {t: {max_error: 0.1, guarantee: {critical: [fraud]}, question: " + PREDICATE,
         "'fraud' in `tasks.t.guarantee.critical` is no option",
     ),
     ("tasks: {t: {threshold: 1.5, unguaranteed: true}}", "`tasks.t.threshold`"),
