@@ -1,6 +1,7 @@
 """What arrived: the headers that this node listens to, and the body within its limits."""
 
 import asyncio
+import math
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
@@ -115,7 +116,24 @@ def context(
         client_headers=_dialect_headers(headers),
         cache=parse_cache_control(headers.get(b"cache-control")),
         parse_s=parse_s,
+        max_error=_max_error(headers.get(b"x-tidegate-max-error")),
     )
+
+
+def _max_error(value: str | None) -> float | None:
+    """Read a share; anybody may ask for less error, so there is nothing to allow."""
+    if value is None:
+        return None
+    try:
+        share = float(value)
+    except ValueError:
+        share = math.nan
+    if not 0.0 <= share <= 1.0:
+        raise InvalidRequest(
+            f"`x-tidegate-max-error` is {value[:20]!r}; give a share from 0 to 1, such as 0.01.",
+            param="x-tidegate-max-error",
+        )
+    return share
 
 
 def _dialect_headers(headers: Headers) -> dict[str, str]:

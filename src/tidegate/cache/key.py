@@ -37,6 +37,7 @@ def exact_key(request: Request, *, content: str) -> bytes:
             request.surface,
             request.dialect,
             request.context.client_headers,
+            request.context.max_error,
             content,
             {name: value for name, value in fields.items() if name not in IGNORED_FIELDS},
         ],

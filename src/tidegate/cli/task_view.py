@@ -100,8 +100,8 @@ def _state(task: Task, bundles: BundleFolder, encoder: str, *, is_configured: bo
 def _served(task: Task, bundle: Bundle, *, is_configured: bool) -> tuple[Stage, str]:
     if not is_configured:
         return "not served", f"write `tasks.{task.name}` into the configuration"
-    if not task.may_serve:
-        return "not served", f"give `tasks.{task.name}` a threshold and `unguaranteed: true`"
+    if not task.may_serve and task.promise is None:
+        return "not served", f"give `tasks.{task.name}` a `max_error`"
     if not bundle.questions and not task.accept_names:
         return "not served", "it covers no wording: train with a question, or list `accept_names`"
     return "serving unguaranteed", ""

@@ -82,6 +82,9 @@ class Context(msgspec.Struct, frozen=True):
     """`anthropic-version` and `anthropic-beta`; they go with a request that is relayed."""
     cache: CacheWish = msgspec.field(default_factory=CacheWish)
     parse_s: float = 0.0
+    max_error: float | None = None
+    """Share of local answers that the client allows to be wrong; it may only be stricter than the
+    operator. None: the operator's own holds."""
 
 
 class Request(msgspec.Struct, frozen=True):

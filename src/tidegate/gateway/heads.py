@@ -11,6 +11,8 @@ from tidegate.domain.request import Decisions
 from tidegate.errors import DeadlineExceeded, EngineError
 from tidegate.gateway.record import Draft
 from tidegate.ports import Clock
+from tidegate.statistics.language import language
+from tidegate.tasks.accept import Asked
 from tidegate.tasks.classify import LoadedTask, NotConfident, decide, find
 from tidegate.tasks.scores import Heads
 
@@ -54,7 +56,17 @@ async def look(draft: Draft, ask: Decisions, clock: Clock) -> Looked:
         found = [TOO_LONG if _minds_the_cut(one) else one for one in found]
         if all(isinstance(one, str) for one in found):
             return _unseen(ask, found)
-    return _scored(generation.heads, ask, found, encoding)
+    return _scored(generation.heads, ask, found, encoding, _asked(draft, ask.text, found, clock))
+
+
+def _asked(draft: Draft, text: str, found: Sequence[LoadedTask | str], clock: Clock) -> Asked:
+    """Gather what the accept rule looks at; strata only where a guarantee parts them."""
+    guarantees = [one.guarantee for one in found if isinstance(one, LoadedTask)]
+    strata: tuple[str, ...] = ()
+    if any(one is not None and one.strata for one in guarantees):
+        region = draft.generation.place.region
+        strata = (f"language={language(text)}", f"region={region}")
+    return Asked(clock.now(), draft.request.context.max_error, strata)
 
 
 def _minds_the_cut(found: LoadedTask | str) -> bool:
@@ -69,7 +81,11 @@ def _coverage(ask: Decisions, tasks: Sequence[LoadedTask]) -> list[LoadedTask | 
 
 
 def _scored(
-    heads: Heads, ask: Decisions, found: Sequence[LoadedTask | str], encoding: Encoding
+    heads: Heads,
+    ask: Decisions,
+    found: Sequence[LoadedTask | str],
+    encoding: Encoding,
+    asked_by: Asked,
 ) -> Looked:
     bundles = [one.bundle for one in found if isinstance(one, LoadedTask)]
     asked = {bundle.content_hash: bundle.head for bundle in bundles}
@@ -81,7 +97,13 @@ def _scored(
             outcomes.append(loaded)
             traces.append(QuestionTrace(question.type, "upstream", loaded))
         else:
-            outcome = decide(question, loaded, scored[loaded.bundle.content_hash])
+            outcome = decide(
+                question,
+                loaded,
+                scored[loaded.bundle.content_hash],
+                vector=encoding.vector,
+                asked=asked_by,
+            )
             outcomes.append(outcome)
             traces.append(_trace(question, loaded, outcome))
     usage = Usage(encoding.token_count, 0)
@@ -95,7 +117,7 @@ def _trace(
     return QuestionTrace(
         type=question.type,
         source="local" if is_sure else "upstream",
-        reason="confident" if is_sure else "below the threshold",
+        reason="confident" if isinstance(outcome, Decision) else outcome.reason,
         task=loaded.task.name,
         bundle=f"{loaded.bundle.name}@{loaded.bundle.version}",
         confidence=outcome.confidence,

@@ -119,8 +119,8 @@ async def learned_now(
         task = replace(
             known or Task(owner.task, owner.key),
             bundle=owner.key,
-            threshold=verdict.own.threshold,
-            unguaranteed=True,
+            threshold=None,
+            unguaranteed=False,
         )
         try:
             loaded = await load(task, verdict.bundle_version)
@@ -128,7 +128,7 @@ async def learned_now(
             log.event("learned.unserved", task=owner.key, error=str(error))
             continue
         if loaded.bundle.content_hash == verdict.bundle:
-            tasks[owner] = loaded
+            tasks[owner] = replace(loaded, guarantee=verdict)
     return learned(policy, tasks, verdicts)
 
 

@@ -78,6 +78,7 @@ async def build_node(
         parts.encoder,
         BundleFolder(parts.paths.bundles),
         lambda wanted, load: learned_now(parts.learning, wanted, load, parts.log),
+        parts.learning.guarantees.load,
     )
     stack.push_async_callback(workshop.close)
     built = await workshop.build(configuration, number, strict=False)

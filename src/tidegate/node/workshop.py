@@ -17,6 +17,7 @@ from tidegate.bundles.golden import check_golden
 from tidegate.bundles.manifest import check_encoder, unpack
 from tidegate.config.configuration import Configuration, ConfiguredUpstream
 from tidegate.domain.bundle import Bundle
+from tidegate.domain.guarantee import Guarantee
 from tidegate.domain.route import Route
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
@@ -74,8 +75,13 @@ class Workshop:
         encoder: Encoder,
         bundles: BundleFolder,
         learned: Callable[[Configuration, Load], Awaitable[Learned]],
+        guarantee: Callable[[str], Guarantee | None],
     ) -> None:
-        """The encoder is shared by all generations; `learned` gives what traffic taught."""
+        """The encoder is shared by all generations; `learned` gives what traffic taught.
+
+        `guarantee` gives the newest verdict on a task.
+        """
+        self._guarantee = guarantee
         self._learned = learned
         self._clock = clock
         self._encoder = encoder
@@ -168,7 +174,7 @@ class Workshop:
         loaded: dict[str, LoadedTask] = {}
         unserved: dict[str, str] = {}
         for task in tasks:
-            version = task.bundle_version or self._bundles.latest(task.bundle)
+            version = self._version(task)
             if version is None:
                 unserved[task.name] = f"there is no bundle `{task.bundle}` yet"
                 continue
@@ -180,6 +186,15 @@ class Workshop:
                 unserved[task.name] = str(error)
         return loaded, unserved
 
+    def _version(self, task: Task) -> str | None:
+        """Give the version to serve: the pinned one, that of a granted guarantee, the newest."""
+        if task.bundle_version is not None or task.promise is None:
+            return task.bundle_version or self._bundles.latest(task.bundle)
+        guarantee = self._guarantee(task.name)
+        if guarantee is not None and guarantee.state == "granted":
+            return guarantee.bundle_version
+        return self._bundles.latest(task.bundle)
+
     async def _load(
         self, task: Task, version: str, *, checked: dict[Version, Checked]
     ) -> LoadedTask:
@@ -188,7 +203,7 @@ class Workshop:
         if key not in checked:
             checked[key] = await self._read(*key)
         bundle, margin = checked[key]
-        return join(task, bundle, margin=margin)
+        return join(task, bundle, margin=margin, guarantee=self._guarantee(task.name))
 
     async def _read(self, name: str, version: str) -> tuple[Bundle, float]:
         """Read a bundle and check that it gives its golden scores here; with it, how far off."""
@@ -210,7 +225,7 @@ class Workshop:
             route,
             [one.settings for one in configuration.upstreams if one.settings.name in used],
             [
-                (tasks[name].task, tasks[name].bundle.version)
+                (tasks[name].task, tasks[name].bundle.version, tasks[name].guarantee)
                 for name in route.tasks
                 if name in tasks
             ],

@@ -7,9 +7,16 @@ engine's work. What is not covered or not sure enough goes up in one call, see `
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tidegate.domain.bundle import Bundle
+from tidegate.domain.bundle import Bundle, Float32
+from tidegate.domain.guarantee import Guarantee
 from tidegate.domain.question import ChoiceValue, Decision, Question, Refusal
 from tidegate.domain.task import Task
+from tidegate.statistics.novelty import accept_score
+from tidegate.tasks.accept import Asked, Candidate, refusal, standing
+
+EVEN = 0.5
+"""P(true) from here on counts as true."""
+ANYONE = Asked(now=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +30,16 @@ class LoadedTask:
     margin: float = 0.0
     """How far the bundle's golden scores are off on this processor: its scores are trusted no
     further, so an answer must be that much surer than its threshold."""
+    guarantee: Guarantee | None = None
+    """The newest verdict on the task; it may be on another bundle, then it allows nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotConfident:
-    """The head looked and is less sure than the operator asks for."""
+    """The head looked and its answer may not be given; see `accept.py`."""
 
     confidence: float
+    reason: str = "below the threshold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +50,12 @@ class Split:
     upward: tuple[int, ...]
 
 
-def join(task: Task, bundle: Bundle, *, margin: float = 0.0) -> LoadedTask:
+def join(
+    task: Task, bundle: Bundle, *, margin: float = 0.0, guarantee: Guarantee | None = None
+) -> LoadedTask:
     """Make a task ready to answer with this bundle."""
     positions = {label: i for i, label in enumerate(bundle.head.labels)}
-    return LoadedTask(task, bundle, positions, margin)
+    return LoadedTask(task, bundle, positions, margin, guarantee)
 
 
 def covers(question: Question, fingerprint: str | None, loaded: LoadedTask) -> str | None:
@@ -52,8 +64,9 @@ def covers(question: Question, fingerprint: str | None, loaded: LoadedTask) -> s
     It may by the wording its bundle was made for, or by a name that the operator listed under
     `accept_names`, in both cases only with exactly the head's labels as options.
     """
-    if not loaded.task.may_serve:
-        return "the task has no threshold marked unguaranteed"
+    obstacle = standing(loaded.task, loaded.bundle, loaded.guarantee)
+    if obstacle is not None:
+        return obstacle
     if fingerprint is None:
         return "the instructions hold more than text"
     is_accepted = question.name is not None and question.name in loaded.task.accept_names
@@ -78,20 +91,34 @@ def find(
 
 
 def decide(
-    question: Question, loaded: LoadedTask, scored: Sequence[float]
+    question: Question,
+    loaded: LoadedTask,
+    scored: Sequence[float],
+    *,
+    vector: Float32 | None = None,
+    asked: Asked = ANYONE,
 ) -> Decision | NotConfident:
-    """Read the probabilities that `scores.py` gives as an answer to a covered question."""
+    """Read the probabilities that `scores.py` gives as an answer to a covered question.
+
+    `vector` is the text's; without it the accept score is the confidence.
+    """
     positions = loaded.positions
     if question.type == "predicate":
         likely = scored[positions[True]]
         decision = Decision((likely,), max(likely, 1.0 - likely))
+        answer = positions[likely >= EVEN]
     else:
         values = tuple([scored[positions[option.value]] for option in question.options])
         decision = Decision(values, max(values))
-    threshold = loaded.task.threshold
-    if threshold is None or decision.confidence < threshold + loaded.margin:
-        return NotConfident(decision.confidence)
-    return decision
+        answer = positions[question.options[values.index(decision.confidence)].value]
+    sure = decision.confidence
+    novelty = None if vector is None else loaded.bundle.novelty
+    score = (
+        sure if novelty is None or vector is None else accept_score(novelty, vector, answer, sure)
+    )
+    found = Candidate(sure, score, loaded.margin)
+    reason = refusal(loaded.task, loaded.guarantee, found, asked)
+    return decision if reason is None else NotConfident(sure, reason)
 
 
 def split(outcomes: Sequence[Decision | NotConfident | str]) -> Split:

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.domain.bundle import Bundle, Calibration, Head, Metrics, Provenance
+from tidegate.domain.bundle import (
+    Acceptance,
+    Bundle,
+    Calibration,
+    Head,
+    Metrics,
+    Novelty,
+    Provenance,
+)
+from tidegate.domain.guarantee import Guarantee, LabelSource, Level, Loss
 from tidegate.domain.question import ChoiceValue, Decision, Option, Question, Refusal
 from tidegate.domain.task import Task
 from tidegate.tasks.classify import (
@@ -102,7 +111,7 @@ def test_a_task_without_an_accepted_threshold_covers_nothing(
     unguaranteed: bool,
 ) -> None:
     task = loaded(threshold=threshold, unguaranteed=unguaranteed)
-    assert covers(QUEUE, WORDING, task) == "the task has no threshold marked unguaranteed"
+    assert "neither `max_error` nor a threshold" in (covers(QUEUE, WORDING, task) or "")
 
 
 def test_a_predicate_needs_true_and_false_as_labels() -> None:
@@ -184,3 +193,36 @@ def test_merged_answers_stand_in_the_order_of_the_request(
 def test_an_upstream_that_answers_too_few_questions_is_refused() -> None:
     with pytest.raises(ValueError, match="argument"):
         merge(split(["not covered", "not covered"]), [Refusal("x")])
+
+
+def test_a_guarantee_looks_at_the_accept_score_not_at_the_confidence() -> None:
+    form = np.zeros((2, 2), np.float32)
+    slopes = np.tile(np.array([[1.0, 0.0]], np.float32), (3, 1))
+    novelty = Novelty(form, slopes, np.zeros(3, np.float32), Acceptance(0.0, 1.0, -9.0))
+    plain = loaded(threshold=None, unguaranteed=False)
+    bundle = replace(plain.bundle, novelty=novelty)
+    guarantee = Guarantee(
+        task="t",
+        bundle=bundle.content_hash,
+        bundle_version=bundle.version,
+        encoder=bundle.encoder,
+        state="granted",
+        reason="",
+        mode="ltt",
+        loss=Loss("choice"),
+        unit="delivered answer",
+        labels=LabelSource("gold"),
+        delta=0.05,
+        levels=(Level(0.02, 0.8, 500, 1, 0.5, 0.01),),
+        rows=1_000,
+        attempt=1,
+        granted_at=0.0,
+        expires_at=10.0,
+        expires_after_answers=1_000,
+    )
+    task = join(plain.task, bundle, guarantee=guarantee)
+    assert covers(QUEUE, WORDING, task) is None
+    known, strange = np.array([0, 1], np.float32), np.array([1, 0], np.float32)
+    scored = [0.9, 0.07, 0.03]
+    assert isinstance(decide(QUEUE, task, scored, vector=known), Decision)
+    assert decide(QUEUE, task, scored, vector=strange) == NotConfident(0.9)
