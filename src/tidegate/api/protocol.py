@@ -2,13 +2,14 @@
 
 Adds what a server on the open network needs and uvicorn leaves to a proxy: a time limit and a size
 limit for the head, an end for clients that stop reading, a request that is cancelled as soon as
-its client leaves, streams that HTTP/1.0 understands, error bodies in JSON.
+its client leaves, error bodies in JSON. `cycle.py` is one request on it.
 """
 
 import asyncio
 import socket
 import struct
-from typing import TYPE_CHECKING, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import (
@@ -18,17 +19,11 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from tidegate.api.crowd import Crowd
-from tidegate.api.joined import HeadWithBody
+from tidegate.api.cycle import Cycle
 from tidegate.wire.failures import error_body
 
 if TYPE_CHECKING:
-    from uvicorn._types import (
-        ASGI3Application,
-        ASGIReceiveCallable,
-        ASGISendCallable,
-        ASGISendEvent,
-        Scope,
-    )
+    from uvicorn._types import ASGI3Application
 
 HEAD_LIMIT_BYTES = 65_536
 """Bytes of all header names and values of one request."""
@@ -150,17 +145,34 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Let the handler find this connection."""
         self._is_in_head = False
-        if self.parser.get_http_version() not in _VERSIONS or self._is_connect():
+        parser, scope = self.parser, self.scope
+        version = parser.get_http_version()
+        is_upgrade = parser.should_upgrade()
+        if version not in _VERSIONS or (is_upgrade and parser.get_method() == b"CONNECT"):
             raise NotServed
-        if self.parser.should_upgrade():
+        if is_upgrade:
             return
-        self.scope["state"][PROTOCOL_KEY] = self
         if self._is_extra and self.url not in PROBES:
             self._is_turned_away = True
             raise NoRoom
-        super().on_headers_complete()
-        if self._is_extra:
-            self.cycle.keep_alive = False
+        url = httptools.parse_url(self.url)
+        scope["http_version"] = version
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["raw_path"] = url.path
+        scope["path"] = unquote(url.path.decode("ascii"))
+        scope["query_string"] = url.query or b""
+        scope["state"][PROTOCOL_KEY] = self
+        self._take_turn(
+            Cycle(
+                scope,
+                self.transport,
+                self.flow,
+                self.server_state.default_headers,
+                self.on_response_complete,
+                expect_100_continue=self.expect_100_continue,
+                keep_alive=version == "1.1" and parser.should_keep_alive() and not self._is_extra,
+            )
+        )
 
     def on_message_complete(self) -> None:
         """Let the handler have the whole body."""
@@ -179,10 +191,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: "ASGI3Application") -> None:
         """Keep the task of the request, so that it can be cancelled."""
-        if cycle.scope["http_version"] != "1.1":
-            app = _ended_by_close(app, cycle)
-        if cycle.scope["method"] != "HEAD":
-            cycle.transport = cast("asyncio.Transport", HeadWithBody(self.transport))
         task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
@@ -266,8 +274,14 @@ class BoundedProtocol(HttpToolsProtocol):
                 lines.append(name + b": " + value)
         return b"\r\n".join([*lines, b"", b""])
 
-    def _is_connect(self) -> bool:
-        return self.parser.should_upgrade() and self.parser.get_method() == b"CONNECT"
+    def _take_turn(self, cycle: Cycle) -> None:
+        """Begin with a request, or let it wait for the end of the answer before it."""
+        self.cycle = cycle
+        if self._is_answering():
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+        else:
+            self._start_asgi_task(cycle, self.app)
 
     def _count(self, size: int) -> None:
         self._head_size += size
@@ -344,29 +358,3 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._stall_timer is not None:
             self._stall_timer.cancel()
             self._stall_timer = None
-
-
-def _ended_by_close(app: "ASGI3Application", cycle: RequestResponseCycle) -> "ASGI3Application":
-    """Send an answer of unknown length as HTTP/1.0 wants it: unchunked, its end the connection's.
-
-    uvicorn would chunk it. Told not to, it holds each piece against a length that was to be
-    announced; so each piece is announced as it comes.
-    """
-
-    async def answer(
-        scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable"
-    ) -> None:
-        has_length = True
-
-        async def unchunked(message: "ASGISendEvent") -> None:
-            nonlocal has_length
-            if message["type"] == "http.response.start":
-                has_length = b"content-length" in dict(message.get("headers", ()))
-                cycle.chunked_encoding = None if has_length else False
-            elif message["type"] == "http.response.body" and not has_length:
-                cycle.expected_content_length = len(message.get("body", b""))
-            await send(message)
-
-        await app(scope, receive, unchunked)
-
-    return answer
