@@ -1,5 +1,6 @@
 """The state of each task: what `tidegate tasks` shows."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,17 +10,18 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tidegate.adapters.bundles.folder import BundleFolder
-from tidegate.adapters.encoder_files import read_manifest
+from tidegate.bundles.golden import check_golden
 from tidegate.bundles.manifest import check_encoder, unpack
 from tidegate.domain.bundle import Bundle
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
-from tidegate.node.training import encoder_folder
+from tidegate.node.workshop import golden_scores
+from tidegate.ports import Encoder
 
 Stage = Literal["no bundle", "serving unguaranteed", "not served", "unusable"]
 
 
-_TITLES = ("task", "stage", "bundle", "labels", "rows", "accuracy", "threshold")
+_TITLES = ("task", "stage", "bundle", "labels", "rows", "accuracy", "threshold", "off by")
 
 
 class TaskState(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,9 +38,11 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     rows: int | None = None
     accuracy: float | None = None
     threshold: float | None = None
+    off_by: float | None = None
+    """How far golden scores are off on this processor; added to the threshold."""
 
 
-def states(tasks: Sequence[Task], bundles: BundleFolder, encoder: str) -> list[TaskState]:
+def states(tasks: Sequence[Task], bundles: BundleFolder, encoder: Encoder) -> list[TaskState]:
     """Give all configured tasks, then the bundles that no task uses."""
     used = {task.bundle for task in tasks}
     found = [_state(task, bundles, encoder, is_configured=True) for task in tasks]
@@ -58,16 +62,14 @@ def listing(found: Sequence[TaskState]) -> Group:
             "" if one.rows is None else str(one.rows),
             "" if one.accuracy is None else f"{one.accuracy:.1%}",
             "" if one.threshold is None else f"{one.threshold:g}",
+            "" if one.off_by is None else f"{one.off_by:.1g}",
         )
     return Group(table, *(Text(f"{one.task}: {one.why}") for one in found if one.why))
 
 
-def bundled_fingerprint() -> str:
-    """Give the fingerprint of the encoder that ships, without loading it."""
-    return read_manifest(encoder_folder()).fingerprint
-
-
-def _state(task: Task, bundles: BundleFolder, encoder: str, *, is_configured: bool) -> TaskState:
+def _state(
+    task: Task, bundles: BundleFolder, encoder: Encoder, *, is_configured: bool
+) -> TaskState:
     state = TaskState(
         task=task.name,
         is_configured=is_configured,
@@ -81,7 +83,8 @@ def _state(task: Task, bundles: BundleFolder, encoder: str, *, is_configured: bo
         if version is None:
             return state
         bundle = unpack(bundles.read(task.bundle, version), name=task.bundle, version=version)
-        check_encoder(bundle, encoder)
+        check_encoder(bundle, encoder.fingerprint)
+        off_by = check_golden(bundle, asyncio.run(golden_scores(bundle, encoder)))
     except (BundleError, StateError) as error:
         return msgspec.structs.replace(state, stage="unusable", why=str(error))
     stage, why = _served(task, bundle, is_configured=is_configured)
@@ -94,6 +97,7 @@ def _state(task: Task, bundles: BundleFolder, encoder: str, *, is_configured: bo
         labels=len(bundle.head.labels),
         rows=bundle.metrics.rows,
         accuracy=bundle.metrics.accuracy,
+        off_by=off_by,
     )
 
 

@@ -1,5 +1,6 @@
 """What clients reach: the application of the data listener, and its start."""
 
+import asyncio
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from tidegate.gateway.stream import Tools
 from tidegate.node.front import in_front
 from tidegate.node.guarding import data_guard
 from tidegate.node.node import Node
-from tidegate.node.published import publish, publish_encoder
+from tidegate.node.published import publish, publish_encoder, publish_loop_lag
 from tidegate.ports import Log
 
 GRACE_S = 15
@@ -47,6 +48,9 @@ async def start_data(
         tls=None if tls is None else tls.context,
     )
     node.listeners.append(listener)
+    lag = publish_loop_lag(node.parts.metrics)
+    lag.start(asyncio.get_running_loop())
+    stack.callback(lag.stop)
     await listener.start()
     stack.push_async_callback(listener.stop)
     node.port = sock.getsockname()[1]

@@ -164,7 +164,13 @@ class Node:
         """Tell what works; nothing of this keeps a node that answers from serving."""
         health = self.parts.journal.health()
         parts = {"journal": "ok" if health.is_well else health.last_error or "records were lost"}
+        parts["encoder"] = f"ok, golden vectors off by {self.parts.encoder.off_by:.1g}"
         parts |= {f"task {name}": why for name, why in self.built.unserved.items()}
+        tasks = self.generations.current.tasks
+        parts |= {
+            f"task {name}": f"ok, golden scores off by {loaded.margin:.1g}"
+            for name, loaded in tasks.items()
+        }
         parts["config"] = "ok" if self.reload_error is None else "the last reload was refused"
         return Readiness(is_ready=True, parts=parts)
 

@@ -7,6 +7,7 @@ from tidegate.adapters.stores.memory_cache import MemoryCache
 from tidegate.config.configuration import Configuration
 from tidegate.gateway.generation import Generations
 from tidegate.gateway.meter import Meter
+from tidegate.node.loop_lag import BOUNDS, LoopLag
 from tidegate.routing.table import ANY_MODEL
 from tidegate.telemetry.tally import Known
 
@@ -57,6 +58,17 @@ def publish(
     )
     meter.counter(
         "tidegate_journal_lost", "Records that were dropped.", lambda: journal.health().lost
+    )
+
+
+def publish_loop_lag(meter: Meter) -> LoopLag:
+    """Publish how late the event loop is; the caller starts and stops the measuring."""
+    return LoopLag(
+        meter.histogram(
+            "tidegate_event_loop_lag_seconds",
+            "How much later than asked the event loop woke up, fifty times a second.",
+            BOUNDS,
+        )
     )
 
 

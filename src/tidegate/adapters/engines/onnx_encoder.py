@@ -65,6 +65,7 @@ class _Opened:
     windows: int
     queue: EncoderQueue
     has_exact_sums: bool = False
+    off_by: float = 0.0
 
 
 class OnnxEncoder:
@@ -123,6 +124,11 @@ class OnnxEncoder:
         """Whether `check` found that this processor needs the slower exact kernels."""
         return self._opened.has_exact_sums
 
+    @property
+    def off_by(self) -> float:
+        """How far golden vectors were off on this processor when it was checked."""
+        return self._opened.off_by
+
     def open(self) -> None:
         """Load the files; raises EncoderMismatch when they are missing or not those listed."""
         manifest = describe(self._folder, self._given)
@@ -147,14 +153,16 @@ class OnnxEncoder:
                 f"`{self._folder}` gives {len(vector)} components, {self.dimensions} are expected,"
                 " or some that are no numbers: its weights may hold NaN"
             )
-        if self.deviation() <= LARGEST_DEVIATION:
+        deviation = self.deviation()
+        opened = self._state = replace(self._opened, off_by=deviation)
+        if deviation <= LARGEST_DEVIATION:
             return
-        opened = self._opened
         model = self._folder / opened.manifest.model
         session = open_session(model, opened.manifest.pooling, sums="exact")
         self._state = replace(opened, session=session, has_exact_sums=True)
         deviation = self.deviation()
-        if deviation > LARGEST_DEVIATION:
+        self._state = replace(self._opened, off_by=deviation)
+        if not deviation <= LARGEST_DEVIATION:
             raise EncoderMismatch(
                 f"encoder `{opened.manifest.name}` gives other vectors on this processor than"
                 f" `{self._folder}` promises (off by {deviation:.2g}, allowed"
