@@ -48,16 +48,15 @@ def measure(options: Options, encoder: OnnxEncoder, progress: Progress, *, round
     with tempfile.TemporaryDirectory(prefix="decide-") as name:
         folder = Path(name)
         progress.step("train the task that the node answers")
-        _train(options, encoder, folder / "state" / "bundles")
+        prepare(options, encoder, folder)
         progress.step("ask the node")
-        with running_node(folder, _config()) as node:
-            endpoint = _endpoint(node)
-            _check(endpoint)
+        with running_node(folder, config()) as node:
+            asked = endpoint(node)
+            check(asked)
             seconds = QUICK_WINDOW_S if options.quick else WINDOW_S
-            closed_loop.load(endpoint, clients=1, seconds=WARM_S).checked()
+            closed_loop.load(asked, clients=1, seconds=WARM_S).checked()
             taken = [
-                closed_loop.load(endpoint, clients=1, seconds=seconds).checked()
-                for _ in range(rounds)
+                closed_loop.load(asked, clients=1, seconds=seconds).checked() for _ in range(rounds)
             ]
     figures = {
         "http_p50_ms": over_rounds([one.p50_ms for one in taken]),
@@ -66,7 +65,9 @@ def measure(options: Options, encoder: OnnxEncoder, progress: Progress, *, round
     return Served(figures, [f"HTTP: {rounds} rounds of {seconds:g} s, one client on a raw socket"])
 
 
-def _train(options: Options, encoder: OnnxEncoder, bundles: Path) -> None:
+def prepare(options: Options, encoder: OnnxEncoder, folder: Path) -> None:
+    """Train the task into the state directory that a node in `folder` will have."""
+    bundles = folder / "state" / "bundles"
     rows = [row for row in read(options.data, "banking77", ("train",)) if row.label in LABELS]
     # The state directory is the node's own and has to be private, as it makes it itself.
     bundles.parent.mkdir(mode=0o700)
@@ -80,7 +81,8 @@ def _train(options: Options, encoder: OnnxEncoder, bundles: Path) -> None:
     train(job, encoder, BundleFolder(bundles), lambda _stage, _done, _total: None)
 
 
-def _config() -> Mapping[str, object]:
+def config() -> Mapping[str, object]:
+    """Give the node's configuration."""
     choices = [{"value": label} for label in LABELS]
     return {
         "node": {"tier": "pop", "region": "eu-west", "zone": "eu"},
@@ -100,7 +102,8 @@ def _config() -> Mapping[str, object]:
     }
 
 
-def _endpoint(node: Node) -> Endpoint:
+def endpoint(node: Node) -> Endpoint:
+    """Give the question as a request."""
     question = {
         "type": "choice",
         "name": "concern",
@@ -111,7 +114,8 @@ def _endpoint(node: Node) -> Endpoint:
     return Endpoint(node.port, "/v1/decisions", body, {"Authorization": f"Bearer {node.key}"})
 
 
-def _check(endpoint: Endpoint) -> None:
-    said = closed_loop.answer(endpoint)
+def check(asked: Endpoint) -> None:
+    """Raise unless the node answers it itself."""
+    said = closed_loop.answer(asked)
     if not closed_loop.is_ok(said) or LOCAL not in said.lower():
         raise BenchmarkError(f"the node did not answer itself: {said[:300]!r}")

@@ -17,11 +17,17 @@ from benchmarks.heads.kept import Arrays, kept, key
 from tidegate.adapters.engines.onnx_encoder import OnnxEncoder
 from tidegate.adapters.fitter import child_process, sklearn_child
 from tidegate.domain.bundle import OperatingPoint
-from tidegate.learning.fit import folds, measure
+from tidegate.learning.fit import Measured, folds, measure
 from tidegate.learning.rows import Row, TrainingSet, training_set
 from tidegate.node.training import encode
 from tidegate.statistics import linear, ngrams
-from tidegate.statistics.calibration import Integers, expected_error, null_error, probabilities
+from tidegate.statistics.calibration import (
+    Bools,
+    Integers,
+    expected_error,
+    null_error,
+    probabilities,
+)
 from tidegate.statistics.linear import Float32
 
 FITTER = Path(sklearn_child.__file__)
@@ -53,20 +59,48 @@ class Bench:
     progress: Progress
 
 
-def quality(bench: Bench, intents: IntentSet) -> Quality:
-    """Fit and measure one set."""
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A set, the head that was fitted on it, and what out-of-fold scores say."""
+
+    rows: TrainingSet
+    arrays: Arrays
+    measured: Measured
+
+    @property
+    def in_scope(self) -> Bools:
+        """Mark the rows that have an intent."""
+        labels = self.rows.labels
+        return np.array([labels[target] != OUT_OF_SCOPE for target in self.rows.targets])
+
+
+def fit(bench: Bench, intents: IntentSet) -> Fit:
+    """Encode and fit one set, or take what was kept."""
     rows = training_set(read(bench.data, intents.name, intents.parts), None)
     bench.progress.step(f"{intents.name}: encode {len(rows.texts)} texts")
-    vectors = _vectors(bench, rows.texts)
+    encoded = vectors(bench, rows.texts)
     bench.progress.step(f"{intents.name}: fit")
     assigned = folds(rows.groups)
     targets = np.array(rows.targets, dtype=np.int64)
-    fitted = _fitted(bench, vectors, rows, assigned)
+    fitted = _fitted(bench, encoded, rows, assigned)
     generator = np.random.default_rng(bench.seed)
-    measured = measure(fitted["scores"], targets, assigned, rows.labels, generator)
+    return Fit(rows, fitted, measure(fitted["scores"], targets, assigned, rows.labels, generator))
+
+
+def out_of_fold(bench: Bench, intents: IntentSet) -> Bools:
+    """Tell for each row in scope whether a head that had not seen its fold was right."""
+    made = fit(bench, intents)
+    right: Bools = made.measured.is_right[made.in_scope]
+    return right
+
+
+def quality(bench: Bench, intents: IntentSet) -> Quality:
+    """Fit and measure one set."""
+    made = fit(bench, intents)
+    rows, fitted, measured = made.rows, made.arrays, made.measured
     weights, bias = fitted["weights"], fitted["bias"]
     if bench.test_data is None:
-        in_scope = np.array([rows.labels[target] != OUT_OF_SCOPE for target in rows.targets])
+        in_scope = made.in_scope
         metrics = measured.metrics
         note = (
             f"{intents.name}: {metrics.folds} folds over {metrics.rows} rows"
@@ -79,10 +113,11 @@ def quality(bench: Bench, intents: IntentSet) -> Quality:
     test = read(bench.test_data, intents.name, ("test",))
     bench.progress.step(f"{intents.name}: encode {len(test)} test texts")
     texts = [row.text for row in test]
-    scores = linear.scores(weights, bias, _vectors(bench, texts))
+    scores = linear.scores(weights, bias, vectors(bench, texts))
     if len(fitted["ngrams"]):
         scores += ngrams.contributions(fitted["ngrams"], ngrams.grams(texts))
     given = probabilities(scores, measured.calibration)
+    generator = np.random.default_rng(bench.seed)
     return _tested(intents, rows, test, given, generator, (weights, bias))
 
 
@@ -116,7 +151,8 @@ def _tested(
     )
 
 
-def _vectors(bench: Bench, texts: Sequence[str]) -> Float32:
+def vectors(bench: Bench, texts: Sequence[str]) -> Float32:
+    """Encode texts, or take the vectors that were kept."""
     name = key("vectors", bench.encoder.fingerprint, *texts)
 
     def compute() -> Arrays:

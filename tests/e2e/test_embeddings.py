@@ -76,6 +76,63 @@ async def test_what_was_cut_is_said(gateway: Gateway) -> None:
     assert got.json()["truncated"] == [1]
 
 
+async def test_a_long_text_is_read_in_windows_which_are_counted(gateway: Gateway) -> None:
+    got = await gateway.send("embeddings", embed(["short", "long " * 400]))
+    record = await gateway.record(got.request_id)
+
+    assert (got.json()["truncated"], got.json()["windows"]) == ([], 3)
+    assert (record.windows, record.truncated) == (3, None)
+
+
+async def test_repeated_inputs_are_encoded_once(gateway: Gateway) -> None:
+    got = await gateway.send("embeddings", embed(["twice", "once", "twice"]))
+    record = await gateway.record(got.request_id)
+
+    first, second, third = [row["embedding"] for row in got.json()["data"]]
+    assert first == third != second
+    assert record.windows == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["x" * 1_000_000, "😀" * 200_000, "של" * 1000, " \n\t", "\u202e" * 300, "a\x00b"]
+)
+async def test_unusual_texts_get_a_vector(gateway: Gateway, text: str) -> None:
+    got = await gateway.send("embeddings", embed(text))
+
+    assert got.status == 200
+    assert math.fsum(x * x for x in got.json()["data"][0]["embedding"]) == pytest.approx(
+        1, abs=0.01
+    )
+
+
+async def test_ten_thousand_inputs_are_refused_with_the_limit(gateway: Gateway) -> None:
+    got = await gateway.send("embeddings", embed(["x"] * 10_000))
+
+    assert (got.status, got.param) == (400, "input")
+    assert "2048" in got.json()["error"]["message"]
+
+
+async def test_a_lone_surrogate_is_refused(gateway: Gateway) -> None:
+    body = b'{"model":"text-embedding-3-small","input":"a\\ud800b"}'
+    got = await gateway.send("embeddings", body)
+
+    assert got.status == 400
+
+
+async def test_metrics_show_the_queue_and_how_late_the_loop_is(gateway: Gateway) -> None:
+    await gateway.send("embeddings", embed("x"))
+    text = (await gateway.admin("/metrics")).body.decode()
+
+    assert 'tidegate_event_loop_lag_seconds_bucket{le="0.005"}' in text
+    assert "tidegate_encoder_pending 0.0" in text
+
+
+async def test_readiness_tells_how_far_golden_vectors_are_off(gateway: Gateway) -> None:
+    parts = (await gateway.send("/readyz")).json()["parts"]
+
+    assert parts["encoder"].startswith("ok, golden vectors off by ")
+
+
 @pytest.mark.parametrize("dimensions", [400, 1, 256])
 async def test_other_dimensions_are_refused(gateway: Gateway, dimensions: int) -> None:
     got = await gateway.send("embeddings", embed("x", dimensions=dimensions))
