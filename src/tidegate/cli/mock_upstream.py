@@ -20,7 +20,7 @@ def mock_upstream(
 ) -> None:
     """Run a mock of OpenAI and Anthropic that says it is one in every answer."""
     import asyncio
-    import contextlib
+    import signal
 
     import msgspec
 
@@ -48,10 +48,11 @@ def mock_upstream(
             typer.echo(msgspec.json.encode(ready).decode())
         else:
             typer.echo(f"Mock upstream at {running.url} (Ctrl-C ends it)")
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await running.stop()
+        stop = asyncio.Event()
+        # Set by hand: a script's background job begins with an interrupt that is ignored.
+        for wanted in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(wanted, stop.set)
+        await stop.wait()
+        await running.stop()
 
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(run())
+    asyncio.run(run())

@@ -12,16 +12,20 @@ from tidegate.errors import ConfigError
 
 RUN = "import typer; from tidegate.cli.mock_upstream import mock_upstream; typer.run(mock_upstream)"
 
+IN_THE_BACKGROUND = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
+"""As a script's background job begins."""
 
-def test_it_says_where_it_is_answers_and_ends_on_interrupt() -> None:
-    command = [sys.executable, "-c", RUN, "--json", "--latency-ms", "0"]
+
+@pytest.mark.parametrize("wanted", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_where_it_is_answers_and_ends_when_told(wanted: signal.Signals) -> None:
+    command = [sys.executable, "-c", f"{IN_THE_BACKGROUND}; {RUN}", "--json", "--latency-ms", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         ready = json.loads(child.stdout.readline())
         assert ready["event"] == "mock.ready"
         with urllib.request.urlopen(f"{ready['url']}/models", timeout=10) as answer:
             assert answer.headers["x-tidegate-mock"] == "true"
-        child.send_signal(signal.SIGINT)
+        child.send_signal(wanted)
         assert child.wait(10) == 0
 
 
