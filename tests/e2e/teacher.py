@@ -1,14 +1,18 @@
 """An upstream that knows the right answer to every text, and a stream of texts to ask about."""
 
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
 from tests.contract.servers import Turn
 from tests.e2e.bundle import LABELS, intent
-from tests.e2e.harness import Config, Gateway, upstream
-from tests.e2e.tiers import QUICK
+from tests.e2e.harness import TENANT, Config, Gateway, running_gateway, upstream
+from tests.e2e.tiers import QUICK, scripted
+from tests.e2e.waiting import until
 from tidegate.demo.rows import example_folder, read_rows
 
 
@@ -18,11 +22,16 @@ class Teacher:
 
     labels: Mapping[str, str]
     model: str = "far-decider"
+    fails_after: int | None = None
+    """Answer only so many, then fail."""
     asked: list[str] = field(default_factory=list)
 
     async def __call__(self, turn: Turn) -> None:
         body = msgspec.json.decode(turn.seen.body)
         text = body["input"]
+        if self.fails_after is not None and len(self.asked) >= self.fails_after:
+            await turn.answer(b'{"error":{"message":"broken"}}', status=500)
+            return
         self.asked.append(text)
         answers = [self.answer(question, text) for question in body["questions"]]
         usage = {
@@ -59,28 +68,26 @@ def lessons() -> list[tuple[str, str]]:
 
 def learning_from(url: str, **learning: object) -> Config:
     """Configure a node whose route `decider` learns from the upstream at `url`."""
+    route = {"upstreams": ["far"], "tasks": ["intent"], "learn": True}
     return {
         "upstreams": [upstream("far", url, timeouts=QUICK)],
         "routes": [
-            {
-                "models": ["decider"],
-                "upstreams": ["far"],
-                "tasks": ["intent"],
-                "learn": True,
-                "cache": "off",
-            }
+            {**route, "models": ["decider"], "cache": "off"},
+            {**route, "models": ["cached"]},
         ],
         "tasks": {"intent": {"question": intent(None)}},
-        "learning": {"max_error": 0.1, "audit_share": 0.2, "twice_share": 0.0, **learning},
+        "learning": {"max_error": 0.2, "audit_share": 0.2, "twice_share": 0.0, **learning},
     }
 
 
-async def ask(gateway: Gateway, texts: Sequence[str]) -> list[str]:
+async def ask(
+    gateway: Gateway, texts: Sequence[str], *, model: str = "decider", key: str | None = None
+) -> list[str]:
     """Ask about texts one after another; gives where each answer came from."""
     sources = []
     for text in texts:
-        body = {"model": "decider", "input": text, "questions": [intent()]}
-        got = await gateway.send("decisions", body)
+        body = {"model": model, "input": text, "questions": [intent()]}
+        got = await gateway.send("decisions", body, key=key)
         assert got.status == 200, got.body
         sources.append(got.headers["x-tidegate-source"])
     return sources
@@ -90,4 +97,54 @@ async def settled(gateway: Gateway) -> None:
     """Return when what was seen has become rows."""
     learning = gateway.node.parts.learning
     await learning.collector.idle()
+    await learning.collector.audits.join()
     await learning.keeper.write()
+
+
+PEPPER = bytes(range(32))
+"""Fixed, so that which row fits and which tests is the same in every run."""
+
+
+def fresh_state(folder: Path) -> Path:
+    """Make a state directory with the fixed pepper; gives the folder around it."""
+    state = folder / "state"
+    state.mkdir(mode=0o700, parents=True)
+    (state / "pepper").touch(mode=0o600)
+    (state / "pepper").write_bytes(PEPPER)
+    return folder
+
+
+async def taught(folder: Path, teacher: Teacher) -> Path:
+    """Teach a node until it answers itself; gives the folder whose state can be copied."""
+    fresh_state(folder)
+    async with scripted() as far:
+        far.script = teacher
+        config = learning_from(far.served.url)
+        async with running_gateway(config, folder=folder) as gateway:
+            await ask(gateway, [text for text, _ in lessons()])
+            await settled(gateway)
+            await until(lambda: is_serving(gateway))
+    return folder
+
+
+@asynccontextmanager
+async def serving_copy(
+    learned: Path,
+    folder: Path,
+    teacher: Teacher,
+    *,
+    tenants: Sequence[str] = (TENANT,),
+    **learning: object,
+) -> AsyncIterator[Gateway]:
+    """Run a node on a copy of what another one learned."""
+    shutil.copytree(learned / "state", folder / "state")
+    async with scripted() as far:
+        far.script = teacher
+        config = learning_from(far.served.url, **learning)
+        async with running_gateway(config, folder=folder, tenants=tenants) as gateway:
+            yield gateway
+
+
+def is_serving(gateway: Gateway) -> bool:
+    """Tell whether anything learned is answered here now."""
+    return bool(gateway.node.generations.current.learned.tasks)

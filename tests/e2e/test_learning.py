@@ -1,26 +1,158 @@
 """A node that starts with nothing and answers more and more itself."""
 
-from tests.e2e.harness import running_gateway
-from tests.e2e.teacher import Teacher, ask, learning_from, lessons, settled
-from tests.e2e.tiers import scripted
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.e2e.harness import TENANT, Gateway
+from tests.e2e.teacher import Teacher, ask, is_serving, lessons, serving_copy, settled, taught
 from tests.e2e.waiting import until
+from tidegate.adapters.record_reader import open_records
+from tidegate.domain.label import LabelRow, Owner
+from tidegate.domain.record import Record
+from tidegate.tasks.classify import score
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OWNER = Owner("intent", TENANT)
+TEXTS = [text for text, _ in lessons()]
 
 
-async def test_the_local_share_grows_from_nothing_by_itself() -> None:
-    taught = lessons()
-    teacher = Teacher(dict(taught))
-    async with scripted() as far, running_gateway(learning_from(far.served.url)) as gateway:
-        far.script = teacher
-        first = await ask(gateway, [text for text, _ in taught])
-        assert set(first) == {"upstream"}
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state directory in which the task `intent` is granted."""
+    return await taught(tmp_path_factory.mktemp("learned"), Teacher(dict(lessons())))
+
+
+async def rows_of(gateway: Gateway, owner: Owner = OWNER) -> list[LabelRow]:
+    encoder = gateway.node.parts.encoder.fingerprint
+    rows = await gateway.node.parts.learning.keeper.use(lambda store: store.rows(owner, encoder))
+    return list(rows)
+
+
+async def test_the_local_share_grows_from_nothing_by_itself(learned: Path, tmp_path: Path) -> None:
+    teacher = Teacher(dict(lessons()))
+    async with serving_copy(learned, tmp_path, teacher, audit_share=0.0001) as gateway:
+        # It serves at once after a restart: what was granted is kept.
+        assert is_serving(gateway)
+
+        sources = await ask(gateway, TEXTS[:100])
+
+        assert sources.count("local") > 60
+        assert sources.count("upstream") == len(teacher.asked)
+
+
+async def test_what_is_answered_here_is_audited_off_the_clients_path(
+    learned: Path, tmp_path: Path
+) -> None:
+    teacher = Teacher(dict(lessons()))
+    async with serving_copy(learned, tmp_path, teacher, audit_share=1) as gateway:
+        before = len(await rows_of(gateway))
+        sources = await ask(gateway, TEXTS[:40])
         await settled(gateway)
-        await until(lambda: "learn.granted" in [name for name, _ in gateway.log.events])
-        await until(lambda: gateway.node.generations.current.learned.tasks)
+        rows = (await rows_of(gateway))[before:]
 
-        asked_before = len(teacher.asked)
-        again = await ask(gateway, [text for text, _ in taught[:100]])
+        local = sources.count("local")
+        assert local > 20
+        # Each text went up once, whoever answered its client.
+        assert sorted(teacher.asked) == sorted(TEXTS[:40])
+        assert [row.origin for row in rows] == ["audit"] * 40
+        assert {row.share for row in rows} == {1.0}
+        kinds = [record.kind for record in records(gateway)]
+        assert kinds.count("audit") == local
+        (audit, *_) = [record for record in records(gateway) if record.kind == "audit"]
+        assert (audit.tenant, audit.source, audit.upstream) == (TENANT, "upstream", "far")
+        assert audit.input_tokens == 50
 
-        assert again.count("local") > 60
-        # Some went up as the head was not sure, some only for the audit sample.
-        went_up = len(teacher.asked) - asked_before
-        assert again.count("upstream") <= went_up < 100
+
+async def test_no_more_audits_are_made_a_day_than_the_operator_allows(
+    learned: Path, tmp_path: Path
+) -> None:
+    teacher = Teacher(dict(lessons()))
+    limits = {"audit_share": 1, "audits_per_day": 5}
+    async with serving_copy(learned, tmp_path, teacher, **limits) as gateway:
+        await ask(gateway, TEXTS[:40])
+        await settled(gateway)
+        assert [record.kind for record in records(gateway)].count("audit") == 5
+
+
+async def test_an_upstream_that_fails_only_for_audits_disturbs_no_client(
+    learned: Path, tmp_path: Path
+) -> None:
+    teacher = Teacher(dict(lessons()), fails_after=0)
+    async with serving_copy(learned, tmp_path, teacher, audit_share=1) as gateway:
+        (sure,) = await surest(gateway, 1)
+        before = len(await rows_of(gateway))
+
+        assert await ask(gateway, [sure]) == ["local"]
+        await settled(gateway)
+
+        assert len(await rows_of(gateway)) == before
+        (failed,) = [record for record in records(gateway) if record.kind == "audit"]
+        assert failed.error == "NoAnswer"
+
+
+async def test_a_replay_from_the_cache_is_a_delivered_answer_and_audited_like_one(
+    learned: Path, tmp_path: Path
+) -> None:
+    teacher = Teacher(dict(lessons()))
+    async with serving_copy(learned, tmp_path, teacher, audit_share=1) as gateway:
+        (sure,) = await surest(gateway, 1)
+        assert await ask(gateway, [sure] * 3, model="cached") == ["local", "cache", "cache"]
+        await settled(gateway)
+        assert teacher.asked == [sure] * 3
+
+
+async def test_another_model_behind_the_upstream_suspends(learned: Path, tmp_path: Path) -> None:
+    teacher = Teacher(dict(lessons()), model="far-decider-2")
+    async with serving_copy(learned, tmp_path, teacher) as gateway:
+        await ask(gateway, ["A text about nothing that was ever asked before"])
+        await settled(gateway)
+        await until(lambda: not is_serving(gateway))
+
+        assert set(await ask(gateway, TEXTS[:20])) == {"upstream"}
+        (verdict,) = gateway.node.generations.current.learned.verdicts.values()
+        assert verdict.state == "suspended"
+        assert "far-decider-2" in verdict.reason
+
+
+async def test_a_tenants_labels_do_not_reach_another_tenant(learned: Path, tmp_path: Path) -> None:
+    teacher = Teacher(dict(lessons()))
+    async with serving_copy(learned, tmp_path, teacher, tenants=(TENANT, "other")) as gateway:
+        other = gateway.new_key("other")
+        assert set(await ask(gateway, TEXTS[:20], key=other)) == {"upstream"}
+        before = len(await rows_of(gateway))
+        await settled(gateway)
+        rows = await rows_of(gateway, Owner("intent", "other"))
+        assert len(rows) == 20
+        assert {row.origin for row in rows} == {"audit"}
+        assert len(await rows_of(gateway)) == before
+
+
+async def test_texts_are_kept_only_where_the_tenant_allows_it(
+    learned: Path, tmp_path: Path
+) -> None:
+    teacher = Teacher(dict(lessons()))
+    async with serving_copy(learned, tmp_path, teacher, audit_share=1) as gateway:
+        await ask(gateway, TEXTS[:3])
+        await settled(gateway)
+        assert {row.text for row in await rows_of(gateway)} == {None}
+
+
+async def surest(gateway: Gateway, count: int) -> list[str]:
+    """Give texts that this node answers itself."""
+    (loaded,) = gateway.node.generations.current.learned.tasks.values()
+    encoder = gateway.node.parts.encoder
+    scored = [
+        (max(score(loaded.bundle.head, (await encoder.encode(text)).vector)), text)
+        for text in TEXTS
+    ]
+    return [text for _, text in sorted(scored, reverse=True)[:count]]
+
+
+def records(gateway: Gateway) -> list[Record]:
+    """Give all records, moved into the ledger or not."""
+    paths = gateway.node.parts.paths
+    with open_records(paths.ledger, paths.journal) as found:
+        return list(found.tail(1_000))

@@ -8,6 +8,8 @@ and at a time, and ends when the node does.
 from collections import Counter
 from dataclasses import replace
 
+from msgspec.structs import replace as replaced
+
 from tidegate.bundles.fingerprint import fingerprint
 from tidegate.domain.question import Decision, Refusal
 from tidegate.domain.request import Request
@@ -151,7 +153,7 @@ class Auditor:
 
     def _request(self, request: Request, indexes: tuple[int, ...]) -> Request:
         """Make the same request, of the questions at `indexes`, without what was the client's."""
-        context = replace(
+        context = replaced(
             request.context,
             request_id=self._ids.request_id(),
             received_at=self._clock.now(),
@@ -163,4 +165,4 @@ class Auditor:
             client_request_id=None,
         )
         body = narrow(request.body, indexes, request.model)
-        return replace(request, body=body, context=context)
+        return replaced(request, body=body, context=context)

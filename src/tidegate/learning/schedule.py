@@ -13,6 +13,8 @@ FIRST_TEST = 30
 GROWTH = 1.4
 """Fit again when rows have grown by this: 15 fits from 100 rows to 15,000."""
 FEWEST_CLASSES = 2
+FIRST_OF_CLASS = 3
+"""Fitting rows a class, on average: with fewer a head of many classes is good for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ def is_due(progress: Progress) -> bool:
     """Tell whether to fit now."""
     counts = progress.counts
     measuring = counts.calibrate + counts.test
-    if counts.classes < FEWEST_CLASSES or counts.fit < FIRST_FIT or measuring < FIRST_TEST:
+    first = max(FIRST_FIT, FIRST_OF_CLASS * counts.classes)
+    if counts.classes < FEWEST_CLASSES or counts.fit < first or measuring < FIRST_TEST:
         return False
     if progress.fit_at_last == 0 or progress.is_stale:
         return True

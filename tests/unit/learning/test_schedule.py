@@ -17,7 +17,14 @@ def test_enough_rows_are_fitted_for_the_first_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "few", [counts(fit=10), counts(calibrate=5, test=20), counts(classes=1), LabelCounts()]
+    "few",
+    [
+        counts(classes=40),
+        counts(fit=10),
+        counts(calibrate=5, test=20),
+        counts(classes=1),
+        LabelCounts(),
+    ],
 )
 def test_too_little_is_not_fitted(few: LabelCounts) -> None:
     assert not is_due(Progress(few))
