@@ -13,6 +13,7 @@ from tidegate.cli import (
     doctor,
     import_config,
     keys,
+    labels,
     ledger,
     mock_upstream,
     reload,
@@ -54,6 +55,7 @@ app.command("tasks")(tasks.tasks)
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(keys.app, name="keys")
+app.add_typer(labels.app, name="labels")
 app.add_typer(config.app, name="config")
 app.command("doctor")(doctor.doctor)
 app.command("backup")(backup.backup)

@@ -105,10 +105,21 @@ class LabelCounts:
     """Audit rows only; those of `fit` come from anywhere."""
     by_origin: Mapping[str, int] = field(default_factory=dict)
     classes: int = 0
+    """Different labels."""
     newest: int = 0
     """Number of the newest row; grows with each."""
     oldest_time: float | None = None
     newest_time: float | None = None
+
+    @property
+    def measuring(self) -> int:
+        """Rows that calibrate or test."""
+        return self.calibrate + self.test
+
+    @property
+    def useful(self) -> int:
+        """Rows that fit, calibrate or test."""
+        return self.fit + self.measuring
 
 
 @dataclass(frozen=True, slots=True)

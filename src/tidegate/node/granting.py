@@ -7,7 +7,7 @@ from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
 from tidegate.adapters.stores.sqlite_labels import SqliteLabels
 from tidegate.bundles.manifest import unpack
 from tidegate.domain.bundle import Bundle
-from tidegate.domain.guarantee import AttemptLedger, Guarantee, LabelSource, Level, Loss
+from tidegate.domain.guarantee import AttemptLedger, Guarantee, Infeasible, LabelSource, Level, Loss
 from tidegate.domain.label import LabelCounts, LabelRow, Owner
 from tidegate.domain.question import Question
 from tidegate.errors import BundleError
@@ -17,6 +17,7 @@ from tidegate.learning.audit_rows import AuditRows
 from tidegate.learning.feasibility import Traffic
 from tidegate.learning.grid import Plan, Terms, prepare
 from tidegate.learning.guarantee import Verdict, verdict
+from tidegate.learning.schedule import is_ripe, ripe_at
 from tidegate.learning.traffic import Material, audit_rows, coverage, safe_coverage
 from tidegate.ports import Clock, Log
 
@@ -25,6 +26,8 @@ AGE_S = 30 * 86_400.0
 MOST_ANSWERS = 1_000_000
 WORTH = 0.02
 """A new bundle is tested in place of one that serves when it promises so much more coverage."""
+
+_PURGED = "rows that it was fitted on were purged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Wish:
     max_error: float
     audit_share: float
     loss: Loss
+    must_replace: bool = False
+    """What serves was fitted on rows that were purged: it goes, whether something follows or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,9 @@ class Desk:
         )
 
 
-def grant(desk: Desk, wish: Wish, made: Material, bundle: Bundle, traffic: Traffic) -> str | None:
+def grant(
+    desk: Desk, wish: Wish, made: Material, bundle: Bundle, counts: LabelCounts
+) -> str | None:
     """Test the bundle where that is worth an attempt; gives why to build anew, or None.
 
     What serves goes on serving until something better has passed.
@@ -70,31 +77,39 @@ def grant(desk: Desk, wish: Wish, made: Material, bundle: Bundle, traffic: Traff
     former = desk.guarantees.load(key)
     is_serving = former is not None and former.state == "granted"
     calibrate = audit_rows(bundle.head, made.parts.calibrate, wish.loss)
-    if former is not None and is_serving:
-        gained = safe_coverage(calibrate, wish.max_error)
-        if gained < _served(desk, former, made, wish) + WORTH:
+    gained = safe_coverage(calibrate, wish.max_error)
+    must = wish.must_replace and is_serving
+    if former is not None and is_serving and not must:
+        wanted = _served(desk, former, made, wish) + WORTH
+        if gained < wanted:
             return None
     before = desk.guarantees.ledger(key)
     ledger, test = _rows_to_test(before, made.parts.test)
     noise = desk.labels.noise(wish.owner, made.source.model)
     terms = Terms((wish.max_error,), DELTA, noise=noise if noise.pairs else None)
+    traffic = _traffic(counts, wish.audit_share if is_serving else 1.0)
     plan = prepare(
         calibrate,
         terms,
         share=share(ledger),
         test_rows=len(test),
-        traffic=replace(traffic, test_share=TEST_SHARE * (wish.audit_share if is_serving else 1.0)),
+        traffic=traffic,
     )
     base = _base(desk, wish, made, bundle, former)
     base = replace(base, labels=replace(base.labels, noise=terms.noise))
     if not plan.is_worth_an_attempt:
-        if not is_serving:
+        if must or not is_serving:
             desk.save(replace(base, levels=_untested(plan), rows=len(test)))
+        return _PURGED if must else None
+    if not is_serving and not is_ripe(counts, gained):
+        waiting = _waiting(counts, gained, wish.max_error, traffic)
+        desk.save(replace(base, levels=(waiting,), rows=len(test)))
         return None
     spent = begun(ledger)
     desk.guarantees.spend(key, before, spent)
     found = verdict(plan, audit_rows(bundle.head, test, wish.loss), terms)
-    return _conclude(desk, base, found, plan, spent, is_serving=is_serving)
+    why = _conclude(desk, base, found, plan, spent, is_serving=is_serving and not must)
+    return why or (_PURGED if must else None)
 
 
 def suspend(desk: Desk, guarantee: Guarantee, reason: str) -> None:
@@ -109,12 +124,13 @@ def suspend(desk: Desk, guarantee: Guarantee, reason: str) -> None:
     )
 
 
-def traffic_of(counts: LabelCounts) -> Traffic:
-    """Tell how fast labelled requests come."""
-    if counts.oldest_time is None or counts.newest_time is None:
-        return Traffic()
-    seconds = counts.newest_time - counts.oldest_time
-    return Traffic(counts.rows / seconds if seconds > 0 else None)
+def _traffic(counts: LabelCounts, audit_share: float) -> Traffic:
+    """Tell how fast test rows come."""
+    rate = None
+    if counts.oldest_time is not None and counts.newest_time is not None:
+        seconds = counts.newest_time - counts.oldest_time
+        rate = counts.rows / seconds if seconds > 0 else None
+    return Traffic(rate, TEST_SHARE * audit_share)
 
 
 def _rows_to_test(
@@ -182,6 +198,20 @@ def _base(
         audit_share=wish.audit_share,
         audit_stratum=0 if former is None else former.audit_stratum,
     )
+
+
+def _waiting(counts: LabelCounts, promised: float, alpha: float, traffic: Traffic) -> Level:
+    """Say that a test could pass already, and why it waits."""
+    further = ripe_at(counts) - counts.useful
+    why = Infeasible(
+        reason=f"coverage would be {promised:.0%} and still grows; the first test waits for"
+        f" {ripe_at(counts)} labels",
+        further_accepted=None,
+        coverage=promised,
+        further_requests=further,
+        wait_s=further / traffic.requests_per_s if traffic.requests_per_s else None,
+    )
+    return Level(alpha, None, 0, 0, 0.0, 1.0, why)
 
 
 def _untested(plan: Plan) -> tuple[Level, ...]:

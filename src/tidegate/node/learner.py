@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ from tidegate.learning.rows import options
 from tidegate.learning.schedule import Progress, is_due
 from tidegate.learning.traffic import material
 from tidegate.node.fitting import Order, Texts, fit_rows
-from tidegate.node.granting import Desk, Wish, grant, suspend, traffic_of
+from tidegate.node.granting import Desk, Wish, grant, suspend
 from tidegate.node.learning import open_labels
 from tidegate.node.owner import Owner as StateOwner
 from tidegate.node.owner import Rebuild
@@ -149,8 +149,8 @@ class Learner:
         progress = Progress(
             counts,
             fit_at_last=max(last.fit_rows if last else 0, seen.fit if seen else 0),
-            test_at_last=max(
-                last.measuring_rows if last else 0, seen.calibrate + seen.test if seen else 0
+            measuring_at_last=max(
+                last.measuring_rows if last else 0, seen.measuring if seen else 0
             ),
             is_stale=last is not None and last.is_stale,
         )
@@ -176,16 +176,23 @@ class Learner:
                 last_row=counts.newest,
                 fitted_at=bundle.created,
                 fit_rows=counts.fit,
-                measuring_rows=counts.calibrate + counts.test,
+                measuring_rows=counts.measuring,
             )
         )
         self.shop.log.event("learn.fitted", task=key, version=bundle.version, rows=len(rows))
-        return grant(self._desk(), wish, made, bundle, traffic_of(counts))
+        wish = replace(wish, must_replace=self._serves_stale(wish))
+        return grant(self._desk(), wish, made, bundle, counts)
 
     def _opened(self) -> SqliteLabels:
         if self._store is None:
             raise StateError("the label store is not open")
         return self._store
+
+    def _serves_stale(self, wish: Wish) -> bool:
+        """Tell whether what serves was fitted on rows that have been purged."""
+        verdict = self.shop.guarantees.load(wish.owner.key)
+        stale = {mark.version for mark in self._opened().fits(wish.owner) if mark.is_stale}
+        return verdict is not None and verdict.bundle_version in stale
 
     def _desk(self) -> Desk:
         shop, store = self.shop, self._opened()

@@ -32,10 +32,10 @@ def test_too_little_is_not_fitted(few: LabelCounts) -> None:
 
 
 def test_a_fit_waits_for_growth() -> None:
-    assert not is_due(Progress(counts(fit=139), fit_at_last=100, test_at_last=50))
-    assert is_due(Progress(counts(fit=140), fit_at_last=100, test_at_last=50))
-    assert is_due(Progress(counts(test=50), fit_at_last=100, test_at_last=50))
+    assert not is_due(Progress(counts(fit=139), fit_at_last=100, measuring_at_last=50))
+    assert is_due(Progress(counts(fit=140), fit_at_last=100, measuring_at_last=50))
+    assert is_due(Progress(counts(test=50), fit_at_last=100, measuring_at_last=50))
 
 
 def test_purged_rows_are_fitted_without_at_once() -> None:
-    assert is_due(Progress(counts(), fit_at_last=100, test_at_last=50, is_stale=True))
+    assert is_due(Progress(counts(), fit_at_last=100, measuring_at_last=50, is_stale=True))

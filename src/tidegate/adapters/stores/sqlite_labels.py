@@ -156,6 +156,13 @@ class SqliteLabels:
         found = self._select("SELECT DISTINCT task, owner FROM labels ORDER BY task, owner")
         return [Owner(task, owner) for task, owner in found]
 
+    def owners_by_encoder(self) -> Sequence[tuple[Owner, str]]:
+        """List whose labels there are, with the encoder of their vectors."""
+        found = self._select(
+            "SELECT DISTINCT task, owner, encoder FROM labels ORDER BY task, owner, encoder"
+        )
+        return [(Owner(task, of), encoder) for task, of, encoder in found]
+
     def counts(self, owner: Owner, encoder: str) -> LabelCounts:
         """Count the labelled rows of one owner and encoder."""
         found = self._select(

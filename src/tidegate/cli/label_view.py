@@ -1,0 +1,133 @@
+"""Labels as `tidegate labels` shows them."""
+
+import base64
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from rich.table import Column, Table
+
+from tidegate.adapters.stores.sqlite_labels import SqliteLabels
+from tidegate.adapters.stores.state_directory import StatePaths
+from tidegate.cli.labels_at import pepper_of
+from tidegate.config.load import default_state_directory
+from tidegate.domain.label import LabelRow, Purge, Purged
+from tidegate.errors import ConfigError
+from tidegate.learning.audit import derive, end_user
+
+_TITLES = ("task", "tenant", "labels", "fit", "calibrate", "test", "classes", "newest")
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True):
+    """Labels of one task of one tenant, by one encoder."""
+
+    task: str
+    tenant: str
+    encoder: str
+    rows: int
+    fit: int
+    calibrate: int
+    test: int
+    by_origin: dict[str, int]
+    classes: int
+    oldest: str | None
+    newest: str | None
+
+
+def counted(labels: SqliteLabels) -> list[Counted]:
+    """Count what there is."""
+    found = []
+    for owner, encoder in labels.owners_by_encoder():
+        counts = labels.counts(owner, encoder)
+        found.append(
+            Counted(
+                task=owner.task,
+                tenant=owner.tenant,
+                encoder=encoder,
+                rows=counts.rows,
+                fit=counts.fit,
+                calibrate=counts.calibrate,
+                test=counts.test,
+                by_origin=dict(counts.by_origin),
+                classes=counts.classes,
+                oldest=_when(counts.oldest_time),
+                newest=_when(counts.newest_time),
+            )
+        )
+    return found
+
+
+def table(found: Sequence[Counted]) -> Table:
+    """Lay counts out for a terminal."""
+    made = Table(*(Column(title, no_wrap=True) for title in _TITLES))
+    for one in found:
+        numbers = (one.rows, one.fit, one.calibrate, one.test, one.classes)
+        made.add_row(one.task, one.tenant, *(str(number) for number in numbers), one.newest or "")
+    return made
+
+
+def exported(row: LabelRow, *, with_vector: bool) -> str:
+    """Give one row as JSON: what is known of a person, in words that a person can read."""
+    shown: dict[str, object] = {
+        "id": row.row_id,
+        "task": row.owner.task,
+        "tenant": row.tenant,
+        "origin": row.origin,
+        "role": row.role,
+        "label": row.label,
+        "probabilities": row.probabilities,
+        "text": row.text,
+        "upstream": row.upstream,
+        "model": row.model,
+        "time": _when(row.time),
+        "zone": row.zone,
+        "region": row.region,
+        "language": row.language,
+    }
+    if with_vector:
+        half = row.vector.astype("<f2").tobytes()
+        shown["vector"] = base64.b64encode(half).decode("ascii")
+    return msgspec.json.encode(shown).decode()
+
+
+def purge_of(tenant: str | None, user: str | None, before: str | None, state: Path | None) -> Purge:
+    """Read what is to go; raises ConfigError."""
+    if tenant is None and before is None:
+        raise ConfigError("name what to purge: --tenant, --user with --tenant, or --before")
+    hashed = None
+    if user is not None:
+        if tenant is None:
+            raise ConfigError("--user needs --tenant: the same name is another person elsewhere")
+        pepper = pepper_of(StatePaths(state or default_state_directory()))
+        hashed = end_user(derive(pepper), tenant, user)
+    return Purge(tenant, hashed, None if before is None else _moment(before))
+
+
+def told(purged: Purged) -> list[str]:
+    """Say what was done."""
+    lines = [f"{purged.rows} labels are gone."]
+    lines += [f"The key of tenant `{tenant}` was destroyed." for tenant in purged.keys]
+    lines += [
+        f"Bundle `{mark.owner.key}` {mark.version} was fitted on them; a running node fits it again."
+        for mark in purged.bundles
+    ]
+    return lines
+
+
+def _moment(written: str) -> float:
+    try:
+        found = datetime.fromisoformat(written)
+    except ValueError as error:
+        raise ConfigError(
+            f"--before is {written!r}; write it as 2026-11-25 or 2026-11-25T12:00:00Z"
+        ) from error
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=UTC)
+    return found.timestamp()
+
+
+def _when(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
