@@ -11,7 +11,7 @@ from tests.e2e.waiting import until
 from tidegate.adapters.record_reader import open_records
 from tidegate.domain.label import LabelRow, Owner
 from tidegate.domain.record import Record
-from tidegate.tasks.classify import score
+from tidegate.tasks.scores import score
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -70,8 +70,7 @@ async def test_no_more_audits_are_made_a_day_than_the_operator_allows(
     learned: Path, tmp_path: Path
 ) -> None:
     teacher = Teacher(dict(lessons()))
-    limits = {"audit_share": 1, "audits_per_day": 5}
-    async with serving_copy(learned, tmp_path, teacher, **limits) as gateway:
+    async with serving_copy(learned, tmp_path, teacher, audit_share=1, audits_per_day=5) as gateway:
         await ask(gateway, TEXTS[:40])
         await settled(gateway)
         assert [record.kind for record in records(gateway)].count("audit") == 5
@@ -106,8 +105,8 @@ async def test_a_replay_from_the_cache_is_a_delivered_answer_and_audited_like_on
 
 async def test_another_model_behind_the_upstream_suspends(learned: Path, tmp_path: Path) -> None:
     teacher = Teacher(dict(lessons()), model="far-decider-2")
-    async with serving_copy(learned, tmp_path, teacher) as gateway:
-        await ask(gateway, ["A text about nothing that was ever asked before"])
+    async with serving_copy(learned, tmp_path, teacher, audit_share=1) as gateway:
+        await ask(gateway, TEXTS[:1])
         await settled(gateway)
         await until(lambda: not is_serving(gateway))
 
@@ -145,8 +144,7 @@ async def surest(gateway: Gateway, count: int) -> list[str]:
     (loaded,) = gateway.node.generations.current.learned.tasks.values()
     encoder = gateway.node.parts.encoder
     scored = [
-        (max(score(loaded.bundle.head, (await encoder.encode(text)).vector)), text)
-        for text in TEXTS
+        (max(score(loaded.bundle.head, text, await encoder.encode(text))), text) for text in TEXTS
     ]
     return [text for _, text in sorted(scored, reverse=True)[:count]]
 

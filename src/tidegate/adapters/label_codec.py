@@ -31,6 +31,8 @@ class _Sealed(msgspec.Struct, frozen=True, array_like=True):
     probabilities: tuple[float, ...]
     vector: bytes
     """float16, little-endian."""
+    grams: bytes
+    """uint32, little-endian."""
     text: str | None = None
 
 
@@ -48,7 +50,13 @@ class RowCodec:
 
     def columns(self, row: LabelRow) -> tuple[object, ...]:
         """Give the values of `INSERT`, the personal ones sealed."""
-        sealed = _Sealed(row.label, row.probabilities, row.vector.astype("<f2").tobytes(), row.text)
+        sealed = _Sealed(
+            row.label,
+            row.probabilities,
+            row.vector.astype("<f2").tobytes(),
+            np.array(row.grams, "<u4").tobytes(),
+            row.text,
+        )
         hashed = None if row.label is None else self._class(row.owner, row.label)
         # SQLite's integers are signed.
         priority = int.from_bytes(self._hmac(f"priority {row.row_id}")[:8], "big") >> 1
@@ -108,6 +116,7 @@ class RowCodec:
             generation=stored.generation,
             share=stored.share,
             stratum=stored.stratum,
+            grams=tuple(np.frombuffer(sealed.grams, "<u4").tolist()),
             language=stored.language,
             text=sealed.text,
         )

@@ -109,7 +109,7 @@ def told(purged: Purged) -> list[str]:
     lines = [f"{purged.rows} labels are gone."]
     lines += [f"The key of tenant `{tenant}` was destroyed." for tenant in purged.keys]
     lines += [
-        f"Bundle `{mark.owner.key}` {mark.version} was fitted on them; a running node fits it again."
+        f"Bundle `{mark.owner.key}` {mark.version} was fitted on them; a running node fits anew."
         for mark in purged.bundles
     ]
     return lines

@@ -89,6 +89,8 @@ class LabelRow:
     """Probability with which a request like this became an audit row; 0 for the other origins."""
     stratum: int
     """Counts the changes of that share; rows of different ones are different samples."""
+    grams: tuple[int, ...] = ()
+    """Buckets of the text's hashed n-grams (`statistics/ngrams.py`): sealed, as the vector is."""
     language: str = ""
     text: str | None = None
     """Only where the tenant allows that texts are kept."""

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from tidegate.domain.question import ChoiceValue
 from tidegate.errors import FitError
 from tidegate.learning.audit import Parts, disjoint, numbered
 from tidegate.learning.audit_rows import AuditRows
-from tidegate.statistics import linear
+from tidegate.statistics import linear, ngrams
 from tidegate.statistics.calibration import Bools, Float64, Integers, probabilities
+from tidegate.statistics.ngrams import Grams
 
 NEVER = -1e4
 """Score of a label that no fitting row has: it is never answered here."""
@@ -88,23 +89,46 @@ def one_sample(test: Sequence[LabelRow]) -> tuple[int, tuple[LabelRow, ...]]:
     return chosen, tuple(row for row in test if row.stratum == chosen)
 
 
-def arrays(rows: Sequence[LabelRow], labels: Sequence[ChoiceValue]) -> tuple[Float32, Integers]:
-    """Give one vector a row, and the place of each row's label."""
+def vectors_of(rows: Sequence[LabelRow]) -> Float32:
+    """Give one vector a row."""
+    return np.stack([row.vector for row in rows]).astype(np.float32)
+
+
+def grams_of(rows: Sequence[LabelRow], count: int = ngrams.BUCKETS) -> Grams:
+    """Give the n-grams of the rows; `count` divides the buckets that they were hashed into."""
+    found = [sorted({bucket & (count - 1) for bucket in row.grams}) for row in rows]
+    starts = np.concatenate(([0], np.cumsum([len(buckets) for buckets in found])))
+    flat = [bucket for buckets in found for bucket in buckets]
+    return Grams(np.array(flat, np.int64), starts.astype(np.int64), count)
+
+
+def places_of(rows: Sequence[LabelRow], labels: Sequence[ChoiceValue]) -> Integers:
+    """Give the place of each row's label."""
     places = {_key(label): place for place, label in enumerate(labels)}
-    vectors = np.stack([row.vector for row in rows]).astype(np.float32)
-    targets = [places[_key(row.label)] for row in rows if row.label is not None]
-    return vectors, np.array(targets, dtype=np.int64)
+    return np.array([places[_key(row.label)] for row in rows], dtype=np.int64)
 
 
-def widened(
-    weights: Float32, bias: Float32, present: Sequence[int], labels: int
-) -> tuple[Float32, Float32]:
-    """Give the labels that no row had a place that never wins."""
-    wide = np.zeros((labels, weights.shape[1]), dtype=np.float32)
-    low = np.full(labels, NEVER, dtype=np.float32)
-    wide[list(present)] = weights
-    low[list(present)] = bias
-    return wide, low
+def raw_scores(head: Head, rows: Sequence[LabelRow]) -> Float32:
+    """Score rows as the head does when it serves, before its calibration."""
+    scores = linear.scores(head.weights, head.bias, vectors_of(rows))
+    if head.ngrams is not None:
+        weights = head.ngrams.weights
+        scores += ngrams.contributions(weights, grams_of(rows, len(weights)))
+    return scores
+
+
+def widened(head: Head, present: Sequence[int], labels: Sequence[ChoiceValue]) -> Head:
+    """Give the labels that no row had a place in the head that never wins."""
+    weights = np.zeros((len(labels), head.weights.shape[1]), dtype=np.float32)
+    bias = np.full(len(labels), NEVER, dtype=np.float32)
+    weights[list(present)] = head.weights
+    bias[list(present)] = head.bias
+    channel = head.ngrams
+    if channel is not None:
+        wide = np.zeros((len(channel.weights), len(labels)), dtype=np.float32)
+        wide[:, list(present)] = channel.weights
+        channel = replace(channel, weights=wide)
+    return replace(head, labels=tuple(labels), weights=weights, bias=bias, ngrams=channel)
 
 
 def audit_rows(head: Head, rows: Sequence[LabelRow], loss: Loss) -> AuditRows:
@@ -113,8 +137,8 @@ def audit_rows(head: Head, rows: Sequence[LabelRow], loss: Loss) -> AuditRows:
         empty = np.zeros(0)
         nothing = np.zeros(0, dtype=np.bool_)
         return AuditRows(empty, nothing, np.zeros(0, dtype=np.int64), {}, {})
-    vectors, targets = arrays(rows, head.labels)
-    given = probabilities(linear.scores(head.weights, head.bias, vectors), head.calibration)
+    targets = places_of(rows, head.labels)
+    given = probabilities(raw_scores(head, rows), head.calibration)
     best = given.argmax(axis=1)
     return AuditRows(
         scores=given.max(axis=1).astype(np.float64),

@@ -1,7 +1,7 @@
 """From label rows to a new bundle: the learner's side of what `training.py` does for files."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 import numpy as np
@@ -11,13 +11,20 @@ from tidegate.adapters.fitter.child_process import fit
 from tidegate.bundles.fingerprint import fingerprint
 from tidegate.bundles.golden import TEXTS
 from tidegate.bundles.manifest import Draft, pack, unpack
-from tidegate.domain.bundle import Bundle, Calibration, Float32, Golden, Head, Provenance
+from tidegate.domain.bundle import Bundle, Calibration, Golden, Head, NgramChannel, Provenance
 from tidegate.domain.encoding import Encoding
 from tidegate.domain.label import LabelRow
 from tidegate.domain.question import Question
-from tidegate.learning.fit import Measured, folds, measure
-from tidegate.learning.traffic import Material, arrays, widened
-from tidegate.statistics import calibration, linear
+from tidegate.learning.fit import folds, measure
+from tidegate.learning.traffic import (
+    Material,
+    grams_of,
+    places_of,
+    raw_scores,
+    vectors_of,
+    widened,
+)
+from tidegate.statistics import calibration, ngrams
 from tidegate.tasks.scores import score
 
 NULL_SEED = 1
@@ -31,7 +38,7 @@ class Texts:
 
     encoder: str
     """Fingerprint."""
-    vectors: Sequence[Float32]
+    encodings: Sequence[Encoding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +62,21 @@ def fit_rows(
     """Fit, calibrate and store; the bundle is there whole when this returns. Blocks."""
     rows = material.parts.fit
     labels = [material.labels[place] for place in material.present]
-    vectors, targets = arrays(rows, labels)
+    vectors, targets = vectors_of(rows), places_of(rows, labels)
     assigned = folds([row.group.hex() for row in rows])
-    fitted = fit(vectors, targets, assigned, labels=len(labels), report=report)
-    generator = np.random.default_rng(NULL_SEED)
-    measured = measure(fitted.scores, targets, assigned, labels, generator)
-    weights, bias = widened(fitted.weights, fitted.bias, material.present, len(material.labels))
-    scaled = _calibrated(fitted.weights, fitted.bias, labels, material.parts.calibrate, measured)
-    head = Head(material.labels, weights, bias, scaled)
+    fitted = fit(
+        vectors, targets, assigned, labels=len(labels), report=report, grams=grams_of(rows)
+    )
+    measured = measure(fitted.scores, targets, assigned, labels, np.random.default_rng(NULL_SEED))
+    narrow = Head(
+        labels=tuple(labels),
+        weights=fitted.weights,
+        bias=fitted.bias,
+        calibration=measured.calibration,
+        ngrams=None if fitted.ngrams is None else NgramChannel(ngrams.SCHEME, fitted.ngrams),
+    )
+    narrow = replace(narrow, calibration=_calibrated(narrow, material.parts.calibrate))
+    head = widened(narrow, material.present, material.labels)
     wording = fingerprint(order.question)
     draft = Draft(
         name=order.name,
@@ -73,8 +87,8 @@ def fit_rows(
         metrics=measured.metrics,
         provenance=Provenance("traffic", _named(rows), len(rows)),
         golden=tuple(
-            Golden(text, tuple(score(head, text, Encoding(vector, 0, is_truncated=False))))
-            for text, vector in zip(TEXTS, texts.vectors, strict=True)
+            Golden(text, tuple(score(head, text, encoding)))
+            for text, encoding in zip(TEXTS, texts.encodings, strict=True)
         ),
     )
     version, content = pack(draft, bundles.next_number(order.name))
@@ -82,19 +96,12 @@ def fit_rows(
     return unpack(content, name=order.name, version=version)
 
 
-def _calibrated(
-    weights: Float32,
-    bias: Float32,
-    labels: Sequence[str | bool],
-    rows: Sequence[LabelRow],
-    measured: Measured,
-) -> Calibration:
+def _calibrated(head: Head, rows: Sequence[LabelRow]) -> Calibration:
     """Set the temperature on rows that were drawn, not on those that went up for being hard."""
-    known = [row for row in rows if row.label in labels]
+    known = [row for row in rows if row.label in head.labels]
     if len(known) < ENOUGH_TO_CALIBRATE:
-        return measured.calibration
-    vectors, targets = arrays(known, labels)
-    return calibration.fit(linear.scores(weights, bias, vectors), targets)
+        return head.calibration
+    return calibration.fit(raw_scores(head, known), places_of(known, head.labels))
 
 
 def _named(rows: Sequence[LabelRow]) -> str:

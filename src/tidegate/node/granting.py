@@ -40,7 +40,7 @@ class Wish:
     audit_share: float
     loss: Loss
     must_replace: bool = False
-    """What serves was fitted on rows that were purged: it goes, whether something follows or not."""
+    """What serves was fitted on rows that were purged: it goes, whatever follows."""
 
 
 @dataclass(frozen=True, slots=True)

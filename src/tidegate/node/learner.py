@@ -225,8 +225,7 @@ def start_learner(
         return open_labels(paths, pepper, configuration().learning.keep_rows)
 
     async def texts() -> Texts:
-        vectors = [(await encoder.encode(text)).vector for text in TEXTS]
-        return Texts(encoder.fingerprint, vectors)
+        return Texts(encoder.fingerprint, [await encoder.encode(text) for text in TEXTS])
 
     shop = Shop(
         owner.clock, opened, guarantees, BundleFolder(paths.bundles), texts, rebuild, owner.log

@@ -101,6 +101,7 @@ class Workshop:
         checked = dict(self._checked) if keep else {}
         tasks, unserved = await self._tasks(configuration.tasks, checked, strict=strict)
         learned = await self._learned(configuration, partial(self._load, checked=checked))
+        loaded = (*tasks.values(), *learned.tasks.values())
         routes = configuration.routes
         pool = await self._open_upstreams(configuration)
         upstreams = {name: upstream for name, (_, upstream) in pool.items()}
@@ -117,13 +118,12 @@ class Workshop:
             upstreams=upstreams,
             places={name: upstream.place for name, upstream in upstreams.items()},
             tasks=tasks,
-            heads=fuse({one.bundle.content_hash: one.bundle.head for one in tasks.values()}),
+            heads=fuse({one.bundle.content_hash: one.bundle.head for one in loaded}),
             encoder=self._encoder,
             prices=prices,
             learned=learned,
             trace_share=configuration.tracing.policy.share if configuration.tracing else None,
         )
-        loaded = (*tasks.values(), *learned.tasks.values())
         used = {(one.bundle.name, one.bundle.version): (one.bundle, one.margin) for one in loaded}
         return Built(generation, configuration, unserved, _limits(configuration), pool, used)
 

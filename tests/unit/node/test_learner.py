@@ -1,7 +1,6 @@
 """The learner on a store of rows: what it fits, grants, refuses and survives."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tidegate.adapters.stores.sqlite_labels import SqliteLabels
 from tidegate.bundles.golden import TEXTS
 from tidegate.config.configuration import Configuration
 from tidegate.config.load import check_text
+from tidegate.domain.encoding import Encoding
 from tidegate.domain.guarantee import AttemptLedger, Guarantee
 from tidegate.domain.label import LabelRow, Owner, Purge
 from tidegate.domain.question import Option, Question
@@ -108,7 +108,8 @@ class Bench:
         return SqliteLabels.open(self.folder / "labels.sqlite", keys, secret=b"s" * 32)
 
     async def texts(self) -> Texts:
-        return Texts(ENCODER, [np.full(DIMENSIONS, 0.3, dtype=np.float32)] * len(TEXTS))
+        vector = np.full(DIMENSIONS, 0.3, dtype=np.float32)
+        return Texts(ENCODER, [Encoding(vector, 5, is_truncated=False)] * len(TEXTS))
 
     async def rebuild(self, why: str) -> None:
         self.rebuilt.append(why)
@@ -219,16 +220,6 @@ async def test_the_same_rows_give_the_same_decisions(tmp_path: Path) -> None:
     assert verdicts[0] == verdicts[1]
 
 
-@contextmanager
-def dying(
-    monkeypatch: pytest.MonkeyPatch, name: str, when: Callable[..., object]
-) -> Iterator[None]:
-    """Let a step of the learner die as if the process had been killed there."""
-    with monkeypatch.context() as patched:
-        patched.setattr(granting, name, when)
-        yield
-
-
 async def test_a_test_that_was_killed_has_spent_its_attempt(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,11 +227,13 @@ async def test_a_test_that_was_killed_has_spent_its_attempt(
         raise KeyboardInterrupt
 
     bench.labels.add(rows(400))
-    with dying(monkeypatch, "verdict", killed), pytest.raises(KeyboardInterrupt):
-        await bench.learner.round()
+    with monkeypatch.context() as patched:
+        patched.setattr(granting, "verdict", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await bench.learner.round()
 
     assert bench.guarantees.ledger(OWNER.key).attempts == 1
-    assert bench.verdict is None
+    assert bench.guarantees.load(OWNER.key) is None
     # More labels, another process: the second attempt counts as the second.
     bench.labels.add(rows(300, first=5_000))
     after = bench.new_learner()
