@@ -417,8 +417,8 @@ class LabelStore(Protocol):
         """Count the labelled rows of one owner and encoder."""
         ...
 
-    def rows(self, owner: Owner, encoder: str) -> Sequence[LabelRow]:
-        """Give all labelled rows of one owner and encoder, oldest first."""
+    def rows(self, owner: Owner, encoder: str, since: float = 0.0) -> Sequence[LabelRow]:
+        """Give the labelled rows of one owner and encoder received after `since`, oldest first."""
         ...
 
 

@@ -9,11 +9,18 @@ from pathlib import Path
 import msgspec
 
 from tests.contract.servers import Turn
-from tests.e2e.bundle import LABELS, intent
 from tests.e2e.harness import TENANT, Config, Gateway, running_gateway, upstream
 from tests.e2e.tiers import QUICK, scripted
 from tests.e2e.waiting import until
 from tidegate.demo.rows import example_folder, read_rows
+
+LABELS = ("order_status", "cancel_order", "double_charge", "change_address", "promo_code")
+
+
+def intent() -> Config:
+    """The question that is learned."""
+    choices = [{"value": label} for label in LABELS]
+    return {"type": "choice", "instructions": "What does the customer want?", "choices": choices}
 
 
 @dataclass
@@ -75,7 +82,7 @@ def learning_from(url: str, **learning: object) -> Config:
             {**route, "models": ["decider"], "cache": "off"},
             {**route, "models": ["cached"]},
         ],
-        "tasks": {"intent": {"question": intent(None)}},
+        "tasks": {"intent": {"question": intent()}},
         "learning": {"max_error": 0.2, "audit_share": 0.2, "twice_share": 0.0, **learning},
     }
 

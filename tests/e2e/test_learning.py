@@ -11,6 +11,8 @@ from tests.e2e.waiting import until
 from tidegate.adapters.record_reader import open_records
 from tidegate.domain.label import LabelRow, Owner
 from tidegate.domain.record import Record
+from tidegate.statistics.language import language
+from tidegate.statistics.novelty import accept_score
 from tidegate.tasks.scores import score
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -142,11 +144,16 @@ async def test_texts_are_kept_only_where_the_tenant_allows_it(
 async def surest(gateway: Gateway, count: int) -> list[str]:
     """Give texts that this node answers itself."""
     (loaded,) = gateway.node.generations.current.learned.tasks.values()
-    encoder = gateway.node.parts.encoder
-    scored = [
-        (max(score(loaded.bundle.head, text, await encoder.encode(text))), text) for text in TEXTS
-    ]
-    return [text for _, text in sorted(scored, reverse=True)[:count]]
+    head, novelty = loaded.bundle.head, loaded.bundle.novelty
+    assert novelty is not None
+    scored = []
+    for text in TEXTS[:150]:
+        encoding = await gateway.node.parts.encoder.encode(text)
+        given = score(head, text, encoding)
+        best = given.index(max(given))
+        accepted = accept_score(novelty, encoding.vector, best, given[best])
+        scored.append((language(text) == "en", accepted, text))
+    return [text for _, _, text in sorted(scored, reverse=True)[:count]]
 
 
 def records(gateway: Gateway) -> list[Record]:

@@ -27,7 +27,7 @@ COLUMNS = """
 class _Sealed(msgspec.Struct, frozen=True, array_like=True):
     """What only the holder of the tenant's key can read."""
 
-    label: str | bool | None
+    label: str | bool
     probabilities: tuple[float, ...]
     vector: bytes
     """float16, little-endian."""
@@ -57,7 +57,7 @@ class RowCodec:
             np.array(row.grams, "<u4").tobytes(),
             row.text,
         )
-        hashed = None if row.label is None else self._class(row.owner, row.label)
+        hashed = self._class(row.owner, row.label)
         # SQLite's integers are signed.
         priority = int.from_bytes(self._hmac(f"priority {row.row_id}")[:8], "big") >> 1
         return (

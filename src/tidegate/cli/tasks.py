@@ -11,28 +11,62 @@ def tasks(
         Path | None, typer.Option(help="Configuration; default `tidegate.yaml` here.")
     ] = None,
     state: Annotated[Path | None, typer.Option(help="State directory.")] = None,
+    learned: Annotated[
+        bool, typer.Option("--learned", help="Only what traffic has taught.")
+    ] = False,
+    history: Annotated[
+        str | None, typer.Option(help="Verdicts on a task, as `TASK` or `TASK.TENANT`.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List tasks and bundles as they would be served here, with or without a running node."""
+    if history is not None:
+        _history(state, history, json=json)
+        return
     from tidegate.adapters.bundles.folder import BundleFolder
     from tidegate.adapters.stores.state_directory import StatePaths
     from tidegate.cli.configured import Overrides, configured
-    from tidegate.cli.task_view import listing, states
+    from tidegate.cli.learned_at import learned_at
+    from tidegate.cli.learned_view import learned_listing
+    from tidegate.cli.task_view import TaskState, listing, states
     from tidegate.config.load import default_state_directory
     from tidegate.node.training import bundled_encoder
 
     paths = StatePaths(state or default_state_directory())
-    tasks_of = configured(config, Overrides())().tasks
-    encoder = bundled_encoder(threads=1)
-    try:
-        found = states(tasks_of, BundleFolder(paths.bundles), encoder)
-    finally:
-        encoder.close()
+    found: list[TaskState] = []
+    if not learned:
+        tasks_of = configured(config, Overrides())().tasks
+        encoder = bundled_encoder(threads=1)
+        try:
+            found = states(tasks_of, BundleFolder(paths.bundles), encoder)
+        finally:
+            encoder.close()
+    taught = learned_at(paths)
+    if json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(taught if learned else found).decode())
+        return
+    from rich.console import Console
+
+    if not learned:
+        Console().print(listing(found))
+    if taught or learned:
+        Console().print(learned_listing(taught))
+
+
+def _history(state: Path | None, task: str, *, json: bool) -> None:
+    """Print the verdicts on a task, newest first."""
+    from tidegate.adapters.stores.state_directory import StatePaths
+    from tidegate.cli.learned_at import verdicts_at
+    from tidegate.cli.learned_view import told
+    from tidegate.config.load import default_state_directory
+
+    found = verdicts_at(StatePaths(state or default_state_directory()), task)
     if json:
         import msgspec
 
         typer.echo(msgspec.json.encode(found).decode())
         return
-    from rich.console import Console
-
-    Console().print(listing(found))
+    for one in found:
+        typer.echo(told(one))

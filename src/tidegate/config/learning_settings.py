@@ -67,12 +67,3 @@ class LearningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             " many for each of calibrating and testing. Default 20,000: about 25 MB.",
         ),
     ] = 20_000
-    feedback_s: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=2_592_000,
-            description="Seconds in which feedback on an answer is taken; for so long the vector of"
-            " each request is kept. Default 0: none is taken.",
-        ),
-    ] = 0.0

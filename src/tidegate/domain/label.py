@@ -17,10 +17,9 @@ from tidegate.domain.question import ChoiceValue
 
 Role = Literal["fit", "calibrate", "test"]
 """What a row may be used for; decided once, by its group."""
-Origin = Literal["audit", "escalated", "feedback", "pending"]
+Origin = Literal["audit", "escalated"]
 """`audit`: in the sample that was drawn before any head looked. `escalated`: went up because the
-head was not sure, so it says nothing about the others. `feedback`: somebody reported it.
-`pending`: has no label yet; kept while feedback may still come."""
+head was not sure, so it says nothing about the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +67,7 @@ class LabelRow:
     """Keyed hash of the words of the text: near-duplicates have the same."""
     user: bytes | None
     """Keyed hash of the end user."""
-    label: ChoiceValue | None
-    """None while pending."""
+    label: ChoiceValue
     probabilities: tuple[float, ...]
     """What the upstream said, in the order of the labels; empty where it said only the label."""
     vector: NDArray[np.float32]

@@ -24,7 +24,6 @@ class LearnPolicy:
     automatic_tasks: int = 20
     keep_text: frozenset[str] = frozenset()
     """Tenants that allow that texts are kept beside their labels."""
-    feedback_s: float = 0.0
 
     def task_of(self, fingerprint: str) -> str:
         """Name the task of a question: the configured one, else one of its own."""

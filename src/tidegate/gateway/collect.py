@@ -20,6 +20,7 @@ from tidegate.gateway.learned import Learned
 from tidegate.gateway.record import Draft
 from tidegate.learning import audit
 from tidegate.ports import Encoder, LabelSink
+from tidegate.statistics.language import language
 from tidegate.statistics.ngrams import hashed
 from tidegate.wire.decisions_answer import read_decisions_answer
 from tidegate.wire.end_user import end_user
@@ -174,6 +175,7 @@ class Collector:
             share=sampling.share if is_audit else 0.0,
             stratum=sampling.stratum,
             grams=tuple(hashed(text)),
+            language=language(text),
             text=text if context.identity.tenant in policy.keep_text else None,
         )
 

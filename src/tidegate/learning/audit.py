@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from tidegate.domain.label import LabelRow, Role
 
-FIT_SHARE = 0.6
-CALIBRATE_SHARE = 0.15
+FIT_SHARE = 0.55
+CALIBRATE_SHARE = 0.2
 """Of groups; the rest, 25 %, tests. Fitting gains most from rows, and a test that just suffices
 for 2 % needs some hundred of them."""
 TEST_SHARE = 1.0 - FIT_SHARE - CALIBRATE_SHARE
@@ -93,7 +93,7 @@ def disjoint(rows: Iterable[LabelRow]) -> Parts:
 
     Only audit rows calibrate and test; whatever their origin, rows of a fitting group fit.
     """
-    known = tuple(row for row in rows if row.label is not None)
+    known = tuple(rows)
     test = tuple(row for row in known if row.role == "test" and row.origin == "audit")
     seen = {row.cluster for row in test}
     calibrate = tuple(
@@ -110,11 +110,6 @@ def numbered(rows: Sequence[LabelRow]) -> list[int]:
     """Give each row the number of its group."""
     numbers: dict[bytes, int] = {}
     return [numbers.setdefault(row.group, len(numbers)) for row in rows]
-
-
-def may_contribute(of_class: int, of_contributor: int) -> bool:
-    """Tell whether one more label of a contributor keeps it at 1 % of a class, or is its first."""
-    return of_contributor == 0 or (of_contributor + 1) * 100 <= of_class + 1
 
 
 def _derived(pepper: bytes, purpose: str) -> bytes:

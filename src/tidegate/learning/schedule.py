@@ -8,6 +8,7 @@ thinks, and every later test on the same rows has a small part of delta. So the 
 until a head has nearly as many rows a class as it profits from.
 """
 
+import math
 from dataclasses import dataclass
 
 from tidegate.domain.label import LabelCounts
@@ -17,13 +18,15 @@ FIRST_TEST = 30
 """Rows without which nothing could be shown: below, a fit would only cost time."""
 GROWTH = 1.4
 """Fit again when rows have grown by this: 15 fits from 100 rows to 15,000."""
+LEAST_GROWTH = 0.1
+"""Fit again no sooner than this, even when the last verdict lacked less."""
 FEWEST_CLASSES = 2
 FIRST_OF_CLASS = 3
 """Fitting rows a class, on average: with fewer a head of many classes is good for nothing."""
 RIPE = 28
 """Labels a class, on average, from which on a first test is worth its price (CLINC150: granted
 coverage 0.68 at 19 a class, see docs/learning.md)."""
-ALREADY = 0.8
+ALREADY = 0.9
 """Coverage that calibration rows promise, from which on there is no need to wait."""
 
 
@@ -36,6 +39,8 @@ class Progress:
     """Fitting rows at the last fit; 0: there was none."""
     measuring_at_last: int = 0
     """Calibrating and testing rows then."""
+    lacking: int | None = None
+    """Further labels that the last verdict asked for; None: it asked for none."""
     is_stale: bool = False
     """Rows of the last fit were purged."""
 
@@ -48,8 +53,14 @@ def is_due(progress: Progress) -> bool:
         return False
     if progress.fit_at_last == 0 or progress.is_stale:
         return True
+    before = progress.fit_at_last + progress.measuring_at_last
+    if progress.lacking is not None:
+        # A verdict is an estimate: it may ask again, but not for every single row.
+        wanted = before + max(progress.lacking, math.ceil(before * LEAST_GROWTH))
+        if counts.useful >= wanted:
+            return True
     ripe = ripe_at(counts)
-    if counts.useful >= ripe > progress.fit_at_last + progress.measuring_at_last:
+    if counts.useful >= ripe > before:
         return True
     return (
         counts.fit >= progress.fit_at_last * GROWTH

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tidegate.domain.bundle import Float32, Head
+from tidegate.domain.bundle import Bundle, Float32, Head, Novelty
 from tidegate.domain.guarantee import Loss
 from tidegate.domain.label import LabelRow
 from tidegate.domain.question import ChoiceValue
@@ -16,6 +16,7 @@ from tidegate.learning.audit_rows import AuditRows
 from tidegate.statistics import linear, ngrams
 from tidegate.statistics.calibration import Bools, Float64, Integers, probabilities
 from tidegate.statistics.ngrams import Grams
+from tidegate.statistics.novelty import accept_scores
 
 NEVER = -1e4
 """Score of a label that no fitting row has: it is never answered here."""
@@ -63,7 +64,7 @@ def material(rows: Sequence[LabelRow], labels: Sequence[ChoiceValue]) -> Materia
     others = [row for row in known if row.role == "fit"]
     parts = disjoint([*others, *(row for row in measuring if row.role != "fit")])
     places = {label: place for place, label in enumerate(labels)}
-    present = sorted({places[row.label] for row in parts.fit if row.label is not None})
+    present = sorted({places[row.label] for row in parts.fit})
     if len(present) < FEWEST_LABELS:
         raise FitError(
             f"All {len(parts.fit)} fitting rows have the same label; the upstream has to use two."
@@ -131,8 +132,18 @@ def widened(head: Head, present: Sequence[int], labels: Sequence[ChoiceValue]) -
     return replace(head, labels=tuple(labels), weights=weights, bias=bias, ngrams=channel)
 
 
-def audit_rows(head: Head, rows: Sequence[LabelRow], loss: Loss) -> AuditRows:
-    """Score rows by a head, and tell where its answer would have been wrong."""
+def widened_novelty(novelty: Novelty, present: Sequence[int], labels: int) -> Novelty:
+    """Give the labels that no row had a place; they are never answered, so it says nothing."""
+    slopes = np.zeros((labels, novelty.slopes.shape[1]), dtype=np.float32)
+    offsets = np.zeros(labels, dtype=np.float32)
+    slopes[list(present)] = novelty.slopes
+    offsets[list(present)] = novelty.offsets
+    return replace(novelty, slopes=slopes, offsets=offsets)
+
+
+def audit_rows(bundle: Bundle, rows: Sequence[LabelRow], loss: Loss) -> AuditRows:
+    """Score rows as the accept rule does, and tell where the answer would have been wrong."""
+    head = bundle.head
     if not rows:
         empty = np.zeros(0)
         nothing = np.zeros(0, dtype=np.bool_)
@@ -140,12 +151,13 @@ def audit_rows(head: Head, rows: Sequence[LabelRow], loss: Loss) -> AuditRows:
     targets = places_of(rows, head.labels)
     given = probabilities(raw_scores(head, rows), head.calibration)
     best = given.argmax(axis=1)
+    confidence = given.max(axis=1).astype(np.float64)
     return AuditRows(
-        scores=given.max(axis=1).astype(np.float64),
+        scores=accept_scores(bundle.novelty, vectors_of(rows), best, confidence),
         is_wrong=_wrong(best, targets, loss),
         groups=np.array(numbered(rows), dtype=np.int64),
         critical=_critical(targets, head.labels, loss),
-        strata={},
+        strata=_strata(rows),
     )
 
 
@@ -169,6 +181,15 @@ def _wrong(best: Integers, targets: Integers, loss: Loss) -> Bools:
     return off
 
 
+def _strata(rows: Sequence[LabelRow]) -> Mapping[str, Bools]:
+    """Tell which rows belong to which language and region."""
+    named = [(f"language={row.language}", f"region={row.region}") for row in rows]
+    return {
+        name: np.array([name in both for both in named], dtype=np.bool_)
+        for name in sorted({name for both in named for name in both})
+    }
+
+
 def _critical(
     targets: Integers, labels: Sequence[ChoiceValue], loss: Loss
 ) -> Mapping[ChoiceValue, Bools]:
@@ -176,6 +197,6 @@ def _critical(
     return {label: targets == places[_key(label)] for label in loss.critical}
 
 
-def _key(label: ChoiceValue | None) -> tuple[str, object]:
+def _key(label: ChoiceValue) -> tuple[str, object]:
     """Tell `true` from "true"; Python's True also equals 1."""
     return type(label).__name__, label

@@ -16,6 +16,7 @@ from tidegate.domain.encoding import Encoding
 from tidegate.domain.label import LabelRow
 from tidegate.domain.question import Question
 from tidegate.learning.fit import folds, measure
+from tidegate.learning.novelty import Seen, fit_novelty
 from tidegate.learning.traffic import (
     Material,
     grams_of,
@@ -23,6 +24,7 @@ from tidegate.learning.traffic import (
     raw_scores,
     vectors_of,
     widened,
+    widened_novelty,
 )
 from tidegate.statistics import calibration, ngrams
 from tidegate.tasks.scores import score
@@ -76,6 +78,9 @@ def fit_rows(
         ngrams=None if fitted.ngrams is None else NgramChannel(ngrams.SCHEME, fitted.ngrams),
     )
     narrow = replace(narrow, calibration=_calibrated(narrow, material.parts.calibrate))
+    # Means and covariances of training rows; what they say is fitted fold by fold.
+    seen = Seen(vectors, targets, assigned, fitted.scores, measured.calibration)
+    novelty = widened_novelty(fit_novelty(seen, None), material.present, len(material.labels))
     head = widened(narrow, material.present, material.labels)
     wording = fingerprint(order.question)
     draft = Draft(
@@ -90,6 +95,7 @@ def fit_rows(
             Golden(text, tuple(score(head, text, encoding)))
             for text, encoding in zip(TEXTS, texts.encodings, strict=True)
         ),
+        novelty=novelty,
     )
     version, content = pack(draft, bundles.next_number(order.name))
     bundles.write(order.name, version, content)

@@ -1,5 +1,6 @@
 """Tests a fitted bundle and writes down what may be promised of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tidegate.adapters.bundles.folder import BundleFolder
@@ -7,23 +8,22 @@ from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
 from tidegate.adapters.stores.sqlite_labels import SqliteLabels
 from tidegate.bundles.manifest import unpack
 from tidegate.domain.bundle import Bundle
-from tidegate.domain.guarantee import AttemptLedger, Guarantee, Infeasible, LabelSource, Level, Loss
+from tidegate.domain.guarantee import AttemptLedger, Guarantee, Infeasible, LabelSource, Level
 from tidegate.domain.label import LabelCounts, LabelRow, Owner
+from tidegate.domain.promise import Promise
 from tidegate.domain.question import Question
 from tidegate.errors import BundleError
 from tidegate.learning.attempts import begun, choose_rows, granted, share
-from tidegate.learning.audit import TEST_SHARE
+from tidegate.learning.audit import CALIBRATE_SHARE, TEST_SHARE
 from tidegate.learning.audit_rows import AuditRows
+from tidegate.learning.drift import observe_loss, watch_loss
 from tidegate.learning.feasibility import Traffic
-from tidegate.learning.grid import Plan, Terms, prepare
+from tidegate.learning.grid import FEWEST_OF_STRATUM, Plan, Terms, prepare
 from tidegate.learning.guarantee import Verdict, verdict
 from tidegate.learning.schedule import is_ripe, ripe_at
 from tidegate.learning.traffic import Material, audit_rows, coverage, safe_coverage
 from tidegate.ports import Clock, Log
 
-DELTA = 0.05
-AGE_S = 30 * 86_400.0
-MOST_ANSWERS = 1_000_000
 WORTH = 0.02
 """A new bundle is tested in place of one that serves when it promises so much more coverage."""
 
@@ -36,9 +36,8 @@ class Wish:
 
     owner: Owner
     question: Question
-    max_error: float
+    promise: Promise
     audit_share: float
-    loss: Loss
     must_replace: bool = False
     """What serves was fitted on rows that were purged: it goes, whatever follows."""
 
@@ -76,17 +75,22 @@ def grant(
     key = wish.owner.key
     former = desk.guarantees.load(key)
     is_serving = former is not None and former.state == "granted"
-    calibrate = audit_rows(bundle.head, made.parts.calibrate, wish.loss)
-    gained = safe_coverage(calibrate, wish.max_error)
+    calibrate = audit_rows(bundle, made.parts.calibrate, wish.promise.loss)
+    gained = safe_coverage(calibrate, wish.promise.max_error)
     must = wish.must_replace and is_serving
     if former is not None and is_serving and not must:
         wanted = _served(desk, former, made, wish) + WORTH
         if gained < wanted:
             return None
     before = desk.guarantees.ledger(key)
-    ledger, test = _rows_to_test(before, made.parts.test)
+    ledger, test = _rows_to_test(before, made.parts.test, wish.promise.delta)
     noise = desk.labels.noise(wish.owner, made.source.model)
-    terms = Terms((wish.max_error,), DELTA, noise=noise if noise.pairs else None)
+    terms = Terms(
+        wish.promise.alphas,
+        wish.promise.delta,
+        unit=wish.promise.unit,
+        noise=noise if noise.pairs else None,
+    )
     traffic = _traffic(counts, wish.audit_share if is_serving else 1.0)
     plan = prepare(
         calibrate,
@@ -99,17 +103,63 @@ def grant(
     base = replace(base, labels=replace(base.labels, noise=terms.noise))
     if not plan.is_worth_an_attempt:
         if must or not is_serving:
-            desk.save(replace(base, levels=_untested(plan), rows=len(test)))
+            desk.save(
+                replace(
+                    base,
+                    levels=_untested(plan, terms, _short_of_strata(calibrate, traffic)),
+                    rows=len(test),
+                )
+            )
         return _PURGED if must else None
     if not is_serving and not is_ripe(counts, gained):
-        waiting = _waiting(counts, gained, wish.max_error, traffic)
+        waiting = _waiting(counts, gained, wish.promise.max_error, traffic)
         desk.save(replace(base, levels=(waiting,), rows=len(test)))
         return None
     spent = begun(ledger)
     desk.guarantees.spend(key, before, spent)
-    found = verdict(plan, audit_rows(bundle.head, test, wish.loss), terms)
+    found = verdict(plan, audit_rows(bundle, test, wish.promise.loss), terms)
     why = _conclude(desk, base, found, plan, spent, is_serving=is_serving and not must)
     return why or (_PURGED if must else None)
+
+
+def alarm(desk: Desk, wish: Wish, verdict: Guarantee, rows: Sequence[LabelRow]) -> str | None:
+    """Suspend when audited local answers speak against the guarantee, at any moment; see `drift`.
+
+    Everything is reckoned anew from the rows since the grant, so nothing has to survive a restart.
+    """
+    threshold = verdict.own.threshold
+    bundle = read_bundle(desk, verdict)
+    if threshold is None or bundle is None:
+        return None
+    audited = [
+        row
+        for row in rows
+        if row.origin == "audit"
+        and row.time > verdict.granted_at
+        and row.label in bundle.head.labels
+    ]
+    found = audit_rows(bundle, audited, wish.promise.loss)
+    watch = watch_loss(verdict.own.alpha)
+    for score, is_wrong in zip(found.scores, found.is_wrong, strict=True):
+        if score >= threshold:
+            watch = observe_loss(watch, bool(is_wrong))
+    if not watch.is_alarmed:
+        return None
+    reason = (
+        f"{watch.seen} audited local answers disagree with `{verdict.labels.upstream}` more than"
+        f" {verdict.own.alpha:g} allows"
+    )
+    suspend(desk, verdict, reason)
+    return reason
+
+
+def read_bundle(desk: Desk, verdict: Guarantee) -> Bundle | None:
+    """Give the bundle that a verdict is about; None where it is gone or damaged."""
+    try:
+        files = desk.bundles.read(verdict.task, verdict.bundle_version)
+        return unpack(files, name=verdict.task, version=verdict.bundle_version)
+    except BundleError:
+        return None
 
 
 def suspend(desk: Desk, guarantee: Guarantee, reason: str) -> None:
@@ -119,6 +169,18 @@ def suspend(desk: Desk, guarantee: Guarantee, reason: str) -> None:
             guarantee,
             state="suspended",
             reason=reason,
+            audit_stratum=guarantee.audit_stratum + 1,
+        )
+    )
+
+
+def expire(desk: Desk, guarantee: Guarantee) -> None:
+    """End a guarantee that is too old; everything is audited again until another is granted."""
+    desk.save(
+        replace(
+            guarantee,
+            state="expired",
+            reason="it is too old; new labels are being tested",
             audit_stratum=guarantee.audit_stratum + 1,
         )
     )
@@ -134,12 +196,12 @@ def _traffic(counts: LabelCounts, audit_share: float) -> Traffic:
 
 
 def _rows_to_test(
-    before: AttemptLedger, test: tuple[LabelRow, ...]
+    before: AttemptLedger, test: tuple[LabelRow, ...], delta: float
 ) -> tuple[AttemptLedger, list[LabelRow]]:
     """Choose between all rows that may be tested on and those since the newest grant."""
     usable = [row for row in test if row.time > before.young_since]
     younger = [row for row in usable if row.time > before.granted_at]
-    ledger = choose_rows(before, DELTA, rows=len(usable), younger=len(younger))
+    ledger = choose_rows(before, delta, rows=len(usable), younger=len(younger))
     return ledger, [row for row in usable if row.time > ledger.young_since]
 
 
@@ -185,16 +247,16 @@ def _base(
         state="none",
         reason="",
         mode="ltt",
-        loss=wish.loss,
-        unit="delivered answer",
+        loss=wish.promise.loss,
+        unit=wish.promise.unit,
         labels=LabelSource("agreement", made.source.upstream, made.source.model),
-        delta=DELTA,
+        delta=wish.promise.delta,
         levels=(),
         rows=0,
         attempt=0,
         granted_at=now,
-        expires_at=now + AGE_S,
-        expires_after_answers=MOST_ANSWERS,
+        expires_at=now + wish.promise.expires_after_s,
+        expires_after_answers=wish.promise.expires_after_answers,
         audit_share=wish.audit_share,
         audit_stratum=0 if former is None else former.audit_stratum,
     )
@@ -214,8 +276,41 @@ def _waiting(counts: LabelCounts, promised: float, alpha: float, traffic: Traffi
     return Level(alpha, None, 0, 0, 0.0, 1.0, why)
 
 
-def _untested(plan: Plan) -> tuple[Level, ...]:
-    return tuple(Level(grid.aim.alpha, None, 0, 0, 0.0, 1.0, grid.otherwise) for grid in plan.grids)
+def _with_floor(why: Infeasible, terms: Terms) -> Infeasible:
+    """Name the upstream's own noise where that alone is as large as what is asked for."""
+    noise = terms.noise
+    if noise is None or noise.from_usual <= terms.alphas[-1] or "noise floor" in why.reason:
+        return why
+    return replace(
+        why,
+        reason=f"{why.reason}; the upstream's noise floor is near or above that: two of its answers"
+        f" to one request differ in {noise.between_answers:.1%} of {noise.pairs} pairs, so one"
+        f" differs from its own usual one in about {noise.from_usual:.1%}",
+    )
+
+
+def _untested(plan: Plan, terms: Terms, short: Infeasible | None) -> tuple[Level, ...]:
+    return tuple(
+        Level(grid.aim.alpha, None, 0, 0, 0.0, 1.0, short or _with_floor(grid.otherwise, terms))
+        for grid in plan.grids
+    )
+
+
+def _short_of_strata(calibrate: AuditRows, traffic: Traffic) -> Infeasible | None:
+    """Say so when not even the largest language, or region, has enough calibrating rows."""
+    sizes = [int(member.sum()) for member in calibrate.strata.values()]
+    most = max(sizes, default=0)
+    if most >= FEWEST_OF_STRATUM:
+        return None
+    further = -(-(FEWEST_OF_STRATUM - most) // CALIBRATE_SHARE)
+    return Infeasible(
+        reason=f"each language and region needs {FEWEST_OF_STRATUM} calibrating rows; the largest"
+        f" has {most}",
+        further_accepted=None,
+        coverage=0.0,
+        further_requests=int(further),
+        wait_s=further / traffic.requests_per_s if traffic.requests_per_s else None,
+    )
 
 
 def _served(desk: Desk, former: Guarantee, made: Material, wish: Wish) -> float:
@@ -223,10 +318,8 @@ def _served(desk: Desk, former: Guarantee, made: Material, wish: Wish) -> float:
     threshold = former.own.threshold
     if threshold is None:
         return 0.0
-    try:
-        files = desk.bundles.read(former.task, former.bundle_version)
-        bundle = unpack(files, name=former.task, version=former.bundle_version)
-    except BundleError:
+    bundle = read_bundle(desk, former)
+    if bundle is None:
         return 0.0
-    rows: AuditRows = audit_rows(bundle.head, made.parts.calibrate, wish.loss)
+    rows: AuditRows = audit_rows(bundle, made.parts.calibrate, wish.promise.loss)
     return coverage(rows, threshold)

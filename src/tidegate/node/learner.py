@@ -5,7 +5,7 @@ written down before a test row is looked at, and only a saved verdict makes a bu
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -18,15 +18,19 @@ from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
 from tidegate.adapters.stores.sqlite_labels import SqliteLabels
 from tidegate.bundles.golden import TEXTS
 from tidegate.config.configuration import Configuration
+from tidegate.config.learning_settings import LearningSettings
 from tidegate.domain.guarantee import Loss
 from tidegate.domain.label import FitMark, LabelCounts, Owner
 from tidegate.domain.learn_policy import AUTOMATIC
+from tidegate.domain.promise import Promise
+from tidegate.domain.question import Question
+from tidegate.domain.task import Task
 from tidegate.errors import FitError, StateError
 from tidegate.learning.rows import options
 from tidegate.learning.schedule import Progress, is_due
 from tidegate.learning.traffic import material
 from tidegate.node.fitting import Order, Texts, fit_rows
-from tidegate.node.granting import Desk, Wish, grant, suspend
+from tidegate.node.granting import Desk, Wish, alarm, expire, grant, suspend
 from tidegate.node.learning import open_labels
 from tidegate.node.owner import Owner as StateOwner
 from tidegate.node.owner import Rebuild
@@ -62,8 +66,11 @@ class Learner:
     configuration: Callable[[], Configuration]
     _store: SqliteLabels | None = None
     _texts: Texts | None = None
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _seen: dict[Owner, LabelCounts] = field(default_factory=dict)
     """Counts at the last fit of each owner, one that was refused included."""
+    _watched: dict[Owner, int] = field(default_factory=dict)
+    """The newest row that each owner's guarantee was held against."""
     _stopping: Event = field(default_factory=Event)
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="learner")
@@ -77,8 +84,9 @@ class Learner:
         if self._texts is None:
             self._texts = await self.shop.texts()
         did = False
-        for wish in await self._run(lambda: self._wishes(configuration)):
-            did = await self._look_at(wish, self._texts) or did
+        async with self._looking:
+            for wish in await self._run(lambda: self._wishes(configuration)):
+                did = await self._look_at(wish, self._texts) or did
         return did
 
     async def prune(self) -> None:
@@ -88,7 +96,7 @@ class Learner:
 
         def pruned() -> None:
             if self._store is not None:
-                self._store.prune(now, days=settings.keep_days, pending_s=settings.feedback_s)
+                self._store.prune(now, days=settings.keep_days)
 
         await self._run(pruned)
 
@@ -101,7 +109,7 @@ class Learner:
 
     async def _look_at(self, wish: Wish, texts: Texts) -> bool:
         """Bring one task as far as its labels allow."""
-        why = await self._run(lambda: self._suspended(wish))
+        why = await self._run(lambda: self._suspended(wish, texts))
         if why is None:
             due = await self._run(lambda: self._due(wish, texts))
             if due is None:
@@ -122,22 +130,32 @@ class Learner:
         known = {task.name: task for task in configuration.tasks}
         settings = configuration.learning
         return [
-            Wish(owner, question, settings.max_error, settings.audit_share, Loss(question.type))
+            Wish(owner, question, _promise(known, owner, question, settings), settings.audit_share)
             for owner, question in self._store.questions().items()
             if owner.task in known or owner.task.startswith(AUTOMATIC)
         ]
 
-    def _suspended(self, wish: Wish) -> str | None:
-        """Suspend a guarantee whose upstream has become another; gives the reason."""
+    def _suspended(self, wish: Wish, texts: Texts) -> str | None:
+        """Take a guarantee back where the upstream or the labels demand it; gives the reason."""
         now = self.shop.guarantees.load(wish.owner.key)
         if now is None or now.state != "granted":
             return None
+        desk = self._desk()
+        if self.shop.clock.now() >= now.expires_at:
+            expire(desk, now)
+            return f"the guarantee of `{now.task}` has expired"
         for upstream, model in self._opened().sources(wish.owner, now.granted_at):
             if upstream == now.labels.upstream and model != now.labels.model:
                 reason = f"the model of `{upstream}` changed from `{now.labels.model}` to `{model}`"
-                suspend(self._desk(), now, reason)
+                suspend(desk, now, reason)
                 return reason
-        return None
+        newest = self._opened().counts(wish.owner, texts.encoder).newest
+        if newest == self._watched.get(wish.owner):
+            return None
+        self._watched[wish.owner] = newest
+        return alarm(
+            desk, wish, now, self._opened().rows(wish.owner, texts.encoder, now.granted_at)
+        )
 
     def _due(self, wish: Wish, texts: Texts) -> LabelCounts | None:
         """Give the counts when it is time to fit."""
@@ -152,6 +170,7 @@ class Learner:
             measuring_at_last=max(
                 last.measuring_rows if last else 0, seen.measuring if seen else 0
             ),
+            lacking=self._lacking(wish),
             is_stale=last is not None and last.is_stale,
         )
         return counts if is_due(progress) else None
@@ -188,6 +207,13 @@ class Learner:
             raise StateError("the label store is not open")
         return self._store
 
+    def _lacking(self, wish: Wish) -> int | None:
+        """Give what the newest verdict said is missing, where nothing serves."""
+        verdict = self.shop.guarantees.load(wish.owner.key)
+        if verdict is None or verdict.state != "none" or verdict.infeasible is None:
+            return None
+        return verdict.infeasible.further_requests
+
     def _serves_stale(self, wish: Wish) -> bool:
         """Tell whether what serves was fitted on rows that have been purged."""
         verdict = self.shop.guarantees.load(wish.owner.key)
@@ -205,6 +231,16 @@ class Learner:
         """End a fit when the node stops: the child is ended on the way out."""
         if self._stopping.is_set():
             raise FitError("The node stops.")
+
+
+def _promise(
+    known: Mapping[str, Task], owner: Owner, question: Question, settings: LearningSettings
+) -> Promise:
+    """Give what the operator asks of the task, else what is asked of all that learn."""
+    task = known.get(owner.task)
+    if task is not None and task.promise is not None:
+        return task.promise
+    return Promise(settings.max_error, loss=Loss(question.type))
 
 
 def start_learner(

@@ -40,6 +40,8 @@ class LearningParts:
     guarantees: SqliteGuarantees
     collector: Collector
     is_open: bool = False
+    look: Callable[[], Awaitable[bool]] | None = None
+    """Has the learner look at once; None where another process learns."""
 
     async def open_for(self, configuration: Configuration) -> None:
         """Open the label store once a route learns; raises MissingExtra, StateError."""
@@ -99,7 +101,6 @@ def policy_of(configuration: Configuration) -> LearnPolicy:
         twice_share=settings.twice_share,
         automatic_tasks=settings.automatic_tasks,
         keep_text=configuration.keep_text,
-        feedback_s=settings.feedback_s,
     )
 
 

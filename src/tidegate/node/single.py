@@ -49,9 +49,10 @@ async def running_node(
         upkeep = Upkeep(log)
         stack.push_async_callback(upkeep.stop)
         await start_jobs(upkeep, owner, lambda: node.built.configuration, node.rebuild)
-        start_learner(
+        learner = start_learner(
             stack, upkeep, owner, lambda: node.built.configuration, node.rebuild, parts.encoder
         )
+        parts.learning.look = learner.round
         start_serving_jobs(upkeep, node)
         operations = _operations(node, reread)
         node.listeners.append(await start_admin(stack, owner, operations, configuration, admin))

@@ -11,7 +11,6 @@ from tidegate.learning.audit import (
     end_user,
     is_asked_twice,
     is_drawn,
-    may_contribute,
     role,
 )
 
@@ -98,10 +97,9 @@ def test_a_text_on_two_sides_stays_on_the_stronger() -> None:
     assert [row.row_id for row in parts.fit] == ["6"]
 
 
-@pytest.mark.parametrize("origin", ["escalated", "feedback"])
-def test_only_audit_rows_calibrate_and_test(origin: str) -> None:
+def test_only_audit_rows_calibrate_and_test() -> None:
     rows = [
-        a_label(name, role=name, origin=origin, cluster=name.encode())
+        a_label(name, role=name, origin="escalated", cluster=name.encode())
         for name in ("fit", "calibrate", "test")
     ]
 
@@ -109,15 +107,3 @@ def test_only_audit_rows_calibrate_and_test(origin: str) -> None:
 
     assert (parts.calibrate, parts.test) == ((), ())
     assert [row.row_id for row in parts.fit] == ["fit"]
-
-
-def test_rows_that_wait_for_a_label_are_no_rows_yet() -> None:
-    assert disjoint([a_label(origin="pending", label=None)]).fit == ()
-
-
-@pytest.mark.parametrize(
-    ("of_class", "own", "may"),
-    [(0, 0, True), (50, 0, True), (50, 1, False), (199, 1, True), (198, 1, False), (999, 9, True)],
-)
-def test_a_contributor_stays_at_one_percent_of_a_class(of_class: int, own: int, may: bool) -> None:
-    assert may_contribute(of_class, own) is may

@@ -37,5 +37,12 @@ def test_a_fit_waits_for_growth() -> None:
     assert is_due(Progress(counts(test=50), fit_at_last=100, measuring_at_last=50))
 
 
+def test_what_a_verdict_lacked_is_waited_for_and_no_longer() -> None:
+    lacked = Progress(counts(fit=115), fit_at_last=100, measuring_at_last=50, lacking=15)
+    assert is_due(lacked)
+    assert not is_due(Progress(counts(fit=114), 100, 50, lacking=15))
+    assert not is_due(Progress(counts(fit=114), 100, 50, lacking=1))
+
+
 def test_purged_rows_are_fitted_without_at_once() -> None:
     assert is_due(Progress(counts(), fit_at_last=100, measuring_at_last=50, is_stale=True))

@@ -278,6 +278,32 @@ async def test_another_model_suspends(bench: Bench) -> None:
     assert "gpt-next" in bench.verdict.reason
 
 
+async def test_audited_answers_that_disagree_suspend_at_any_moment(bench: Bench) -> None:
+    bench.labels.add(rows(400))
+    await bench.learner.round()
+    late = bench.clock.wall + 10
+    shifted = [replace(row, label="other", time=late) for row in rows(60, first=9_000)]
+    bench.labels.add(shifted)
+
+    await bench.learner.round()
+
+    assert bench.verdict is not None
+    assert bench.verdict.state == "suspended"
+    assert "disagree" in bench.verdict.reason
+
+
+async def test_an_old_guarantee_expires(bench: Bench) -> None:
+    bench.labels.add(rows(400))
+    await bench.learner.round()
+    bench.clock.advance(31 * 86_400.0)
+
+    await bench.learner.round()
+
+    assert bench.verdict is not None
+    assert bench.verdict.state == "expired"
+    assert len(bench.rebuilt) == 2
+
+
 async def test_purged_rows_are_fitted_without(bench: Bench) -> None:
     bench.labels.add(rows(400))
     await bench.learner.round()

@@ -96,7 +96,7 @@ _FIT_BEYOND = """
     DELETE FROM labels WHERE number IN (
         SELECT number FROM (
             SELECT number, row_number() OVER (PARTITION BY class ORDER BY priority) AS place
-            FROM labels WHERE task = ? AND owner = ? AND role = 'fit' AND origin != 'pending'
+            FROM labels WHERE task = ? AND owner = ? AND role = 'fit'
         ) WHERE place > ?
     )
 """
@@ -195,12 +195,13 @@ class SqliteLabels:
             newest_time=max(row[5] for row in found),
         )
 
-    def rows(self, owner: Owner, encoder: str) -> Sequence[LabelRow]:
-        """Give all labelled rows of one owner and encoder, oldest first."""
+    def rows(self, owner: Owner, encoder: str, since: float = 0.0) -> Sequence[LabelRow]:
+        """Give the labelled rows of one owner and encoder received after `since`, oldest first."""
         found = self._select(
             f"SELECT {COLUMNS} FROM labels"  # noqa: S608 - a constant
-            " WHERE task = ? AND owner = ? AND encoder = ? AND class IS NOT NULL ORDER BY number",
-            (owner.task, owner.tenant, encoder),
+            " WHERE task = ? AND owner = ? AND encoder = ? AND time > ? AND class IS NOT NULL"
+            " ORDER BY number",
+            (owner.task, owner.tenant, encoder, since),
         )
         return [self._codec.row(row) for row in found]
 
@@ -221,14 +222,11 @@ class SqliteLabels:
         ):
             yield self._codec.row(row)
 
-    def prune(self, now: float, *, days: float, pending_s: float) -> int:
+    def prune(self, now: float, *, days: float) -> int:
         """Drop what is too old or too much; gives how many rows went."""
         with self._transaction() as connection:
             before = connection.total_changes
             connection.execute("DELETE FROM labels WHERE time < ?", (now - days * 86_400.0,))
-            connection.execute(
-                "DELETE FROM labels WHERE origin = 'pending' AND time < ?", (now - pending_s,)
-            )
             for owner in self.owners():
                 self._bound(connection, owner)
             return connection.total_changes - before
@@ -307,7 +305,7 @@ class SqliteLabels:
         with self._transaction() as connection:
             touched = connection.execute(
                 "SELECT task, owner, min(number) FROM labels"  # noqa: S608 - made of constants
-                f" WHERE {where} AND origin != 'pending' GROUP BY task, owner",
+                f" WHERE {where} GROUP BY task, owner",
                 values,
             ).fetchall()
             tenants = [
@@ -349,7 +347,7 @@ class SqliteLabels:
         ).fetchall()
         of_class = max(self._keep_rows // max(classes, 1), FEWEST_OF_CLASS)
         connection.execute(_FIT_BEYOND, (*named, of_class))
-        for role, origin in (("calibrate", "audit"), ("test", "audit"), ("fit", "pending")):
+        for role, origin in (("calibrate", "audit"), ("test", "audit")):
             connection.execute(_OLDEST_BEYOND, (*named, role, origin, self._keep_rows))
 
     def _select(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:

@@ -162,6 +162,22 @@ class SqliteLedger:
                 (now - days * 86_400.0, rows),
             ).rowcount
 
+    def saved(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Give, by task and tenant, the decisions answered here and what they saved in micro-USD.
+
+        Saved is the price at the farthest tier of the route, where known, less what was paid.
+        """
+        found = self._connection.execute(
+            """
+            SELECT json_extract(line, '$.task') AS task, tenant, count(*),
+                sum(coalesce(json_extract(line, '$.central_cost_micro_usd')
+                    - cost_micro_usd, 0))
+            FROM everything WHERE source = 'local' AND surface = 'decisions'
+            GROUP BY task, tenant
+            """
+        )
+        return {(task, tenant): (count, saved or 0) for task, tenant, count, saved in found}
+
     def tail(self, count: int) -> Sequence[Record]:
         """Give the newest records, oldest of them first."""
         with self._using() as connection:

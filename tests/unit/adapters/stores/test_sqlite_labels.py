@@ -80,7 +80,6 @@ def test_counts_are_by_use(store: SqliteLabels) -> None:
             a_label("3", role="test"),
             a_label("4", role="test", origin="escalated"),
             a_label("5", role="calibrate", label="other"),
-            a_label("6", origin="pending", label=None),
         ]
     )
     counts = store.counts(OWNER, ENCODER)
@@ -108,7 +107,7 @@ def test_rows_of_a_class_are_bounded_by_a_fair_draw(folder: Path) -> None:
     store = opened_in(folder, keep_rows=60)
     store.add([a_label(f"common {n}", label="common") for n in range(200)])
     store.add([a_label(f"rare {n}", label="rare") for n in range(10)])
-    store.prune(NOW, days=1, pending_s=DAY)
+    store.prune(NOW, days=1)
 
     kept = [row.row_id for row in store.rows(OWNER, ENCODER)]
     common = [int(one.split()[1]) for one in kept if one.startswith("common")]
@@ -127,7 +126,7 @@ def test_which_rows_stay_does_not_hang_on_the_order(tmp_path: Path) -> None:
         store = opened_in(tmp_path / name, keep_rows=20)
         for number in numbers:
             store.add([a_label(str(number))])
-            store.prune(NOW, days=1, pending_s=DAY)
+            store.prune(NOW, days=1)
         kept.append({row.row_id for row in store.rows(OWNER, ENCODER)})
         store.close()
     assert kept[0] == kept[1]
@@ -137,14 +136,14 @@ def test_which_rows_stay_does_not_hang_on_the_order(tmp_path: Path) -> None:
 def test_the_sample_that_measures_loses_its_oldest(folder: Path) -> None:
     store = opened_in(folder, keep_rows=20)
     store.add([a_label(str(number), role="test") for number in range(30)])
-    store.prune(NOW, days=1, pending_s=DAY)
+    store.prune(NOW, days=1)
     assert [row.row_id for row in store.rows(OWNER, ENCODER)] == [str(n) for n in range(10, 30)]
     store.close()
 
 
 def test_rows_have_a_time_to_live(store: SqliteLabels) -> None:
     store.add([a_label("old", time=NOW - 91 * DAY), a_label("new", time=NOW - 89 * DAY)])
-    assert store.prune(NOW, days=90, pending_s=DAY) == 1
+    assert store.prune(NOW, days=90) == 1
     assert [row.row_id for row in store.rows(OWNER, ENCODER)] == ["new"]
 
 
