@@ -85,6 +85,7 @@ def test_a_task_is_trained_listed_and_served(tmp_path: Path) -> None:
     (after,) = json.loads(run("tasks", "--state", "state", "--json").stdout)
     assert after["stage"] == "serving unguaranteed"
     assert (after["labels"], after["rows"], after["threshold"]) == (2, 16, 0.5)
+    assert after["off_by"] < 1e-5
     assert "topic@1-" in run("tasks", "--state", "state").stdout
 
 
