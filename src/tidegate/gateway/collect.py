@@ -51,6 +51,10 @@ class Seen:
     answers: tuple[Decision | Refusal, ...]
     local: frozenset[int]
     """Questions that this node answered."""
+    looked: frozenset[int]
+    """Questions that a head of this node looked at, and so answered or sent up for a reason."""
+    is_replayed_local: bool
+    """The answer comes from the cache, and this node may have given it or a part of it."""
     encoding: Encoding | None
 
 
@@ -120,7 +124,7 @@ class Collector:
             named = self._named(seen, index)
             if named is None:
                 continue
-            if index in seen.local or (seen.is_cached and named[0] in seen.learned.tasks):
+            if index in seen.local or seen.is_replayed_local:
                 if seen.is_drawn:
                     audited.append(index)
                 continue
@@ -149,9 +153,11 @@ class Collector:
         user = None if name is None else audit.end_user(self._keys, context.identity.tenant, name)
         cluster = audit.cluster(self._keys, text)
         group = user or cluster
-        sampling = seen.learned.sampling(owner)
-        is_audit = sampling.share == 1.0 or seen.is_drawn
         policy = seen.learned.policy
+        sampling = seen.learned.sampling(owner)
+        # What a head looked at and sent up is no sample, whoever trained that head.
+        share = policy.audit_share if index in seen.looked else sampling.share
+        is_audit = share == 1.0 or seen.is_drawn
         return LabelRow(
             row_id=f"{context.request_id}/{index}",
             owner=owner,
@@ -172,7 +178,7 @@ class Collector:
             region=seen.region,
             encoder=seen.encoder.fingerprint,
             generation=seen.generation,
-            share=sampling.share if is_audit else 0.0,
+            share=share if is_audit else 0.0,
             stratum=sampling.stratum,
             grams=tuple(hashed(text)),
             language=language(text),
@@ -258,6 +264,11 @@ def _seen(draft: Draft, body: bytes) -> Seen | None:
         except MalformedAnswer:
             return None
     local = [i for i, trace in enumerate(draft.questions) if trace.source == "local"]
+    looked = [i for i, trace in enumerate(draft.questions) if trace.task is not None]
+    tenant = draft.request.context.identity.tenant
+    heads = generation.learned.serving(route, tenant) or any(
+        name in generation.tasks for name in route.tasks
+    )
     return Seen(
         request=draft.request,
         ask=ask,
@@ -273,5 +284,7 @@ def _seen(draft: Draft, body: bytes) -> Seen | None:
         route=route.name,
         answers=answers,
         local=frozenset(local),
+        looked=frozenset(looked),
+        is_replayed_local=is_cached and bool(heads),
         encoding=draft.encoding,
     )

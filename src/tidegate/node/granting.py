@@ -13,7 +13,7 @@ from tidegate.domain.label import LabelCounts, LabelRow, Owner
 from tidegate.domain.promise import Promise
 from tidegate.domain.question import Question
 from tidegate.errors import BundleError
-from tidegate.learning.attempts import begun, choose_rows, granted, share
+from tidegate.learning.attempts import begun, choose_rows, granted, renewed, share
 from tidegate.learning.audit import CALIBRATE_SHARE, TEST_SHARE
 from tidegate.learning.audit_rows import AuditRows
 from tidegate.learning.drift import observe_loss, watch_loss
@@ -75,14 +75,15 @@ def grant(
     key = wish.owner.key
     former = desk.guarantees.load(key)
     is_serving = former is not None and former.state == "granted"
-    calibrate = audit_rows(bundle, made.parts.calibrate, wish.promise.loss)
+    before = desk.guarantees.ledger(key)
+    young = [row for row in made.parts.calibrate if row.time > before.young_since]
+    calibrate = audit_rows(bundle, young, wish.promise.loss)
     gained = safe_coverage(calibrate, wish.promise.max_error)
     must = wish.must_replace and is_serving
     if former is not None and is_serving and not must:
         wanted = _served(desk, former, made, wish) + WORTH
         if gained < wanted:
             return None
-    before = desk.guarantees.ledger(key)
     ledger, test = _rows_to_test(before, made.parts.test, wish.promise.delta)
     noise = desk.labels.noise(wish.owner, made.source.model)
     terms = Terms(
@@ -164,26 +165,19 @@ def read_bundle(desk: Desk, verdict: Guarantee) -> Bundle | None:
 
 def suspend(desk: Desk, guarantee: Guarantee, reason: str) -> None:
     """Take a guarantee back; from the next generation on everything goes up and is audited."""
-    desk.save(
-        replace(
-            guarantee,
-            state="suspended",
-            reason=reason,
-            audit_stratum=guarantee.audit_stratum + 1,
-        )
-    )
+    _end(desk, replace(guarantee, state="suspended", reason=reason))
 
 
 def expire(desk: Desk, guarantee: Guarantee) -> None:
     """End a guarantee that is too old; everything is audited again until another is granted."""
-    desk.save(
-        replace(
-            guarantee,
-            state="expired",
-            reason="it is too old; new labels are being tested",
-            audit_stratum=guarantee.audit_stratum + 1,
-        )
-    )
+    reason = "it is too old; new labels are being tested"
+    _end(desk, replace(guarantee, state="expired", reason=reason))
+
+
+def _end(desk: Desk, ended: Guarantee) -> None:
+    """Begin another sample: what is tested next is younger than the end of this guarantee."""
+    ledger = renewed(desk.guarantees.ledger(ended.task), desk.clock.now())
+    desk.save(replace(ended, audit_stratum=ended.audit_stratum + 1), ledger)
 
 
 def _traffic(counts: LabelCounts, audit_share: float) -> Traffic:

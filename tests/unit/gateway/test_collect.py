@@ -1,0 +1,128 @@
+"""What becomes a label row, of which origin, and what goes up to be audited."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.unit.gateway.fakes import a_request
+from tidegate.adapters.stores.memory_labels import MemoryLabels
+from tidegate.domain.encoding import Encoding
+from tidegate.domain.learn_policy import LearnPolicy
+from tidegate.domain.question import Decision, Option, Question, Refusal
+from tidegate.domain.request import Decisions
+from tidegate.gateway.collect import Collector, Seen, label_of
+from tidegate.gateway.learned import Learned
+from tidegate.learning.audit import derive
+
+QUESTION = Question("choice", "intent", "What?", (Option("order"), Option("refund")))
+ASK = Decisions((QUESTION,), "Where is my order?")
+REFUND = Decision((0.25, 0.75), 0.75)
+
+
+class NoEncoder:
+    """Has a name and a fingerprint; the texts here are encoded already."""
+
+    name = "encoder"
+    fingerprint = "e" * 64
+
+
+def seen(**changes: Any) -> Seen:
+    plain = Seen(
+        request=a_request(),
+        ask=ASK,
+        learned=Learned(LearnPolicy(twice_share=0.0)),
+        encoder=NoEncoder(),  # type: ignore[arg-type]  # nothing is encoded
+        generation=1,
+        zone="eu",
+        region="eu-west",
+        is_drawn=False,
+        is_cached=False,
+        upstream="far",
+        model="gpt",
+        route="decider",
+        answers=(REFUND,),
+        local=frozenset(),
+        looked=frozenset(),
+        is_replayed_local=False,
+        encoding=Encoding(np.full(4, 0.5, dtype=np.float32), 5, is_truncated=False),
+    )
+    return replace(plain, **changes)
+
+
+@pytest.fixture
+def sink() -> MemoryLabels:
+    return MemoryLabels()
+
+
+@pytest.fixture
+def collector(sink: MemoryLabels) -> Collector:
+    return Collector(derive(b"p" * 32), sink)
+
+
+async def test_while_nothing_is_answered_here_every_request_is_an_audit_row(
+    collector: Collector, sink: MemoryLabels
+) -> None:
+    await collector.take(seen())
+    (row,) = sink.rows
+    assert (row.origin, row.share, row.label) == ("audit", 1.0, "refund")
+    assert (row.upstream, row.model, row.tenant) == ("far", "gpt", "default")
+    assert row.owner.task.startswith("auto-")
+    assert row.text is None
+
+
+async def test_what_a_head_looked_at_and_sent_up_is_no_sample_unless_it_was_drawn(
+    collector: Collector, sink: MemoryLabels
+) -> None:
+    looked = seen(looked=frozenset({0}))
+    await collector.take(looked)
+    await collector.take(replace(looked, is_drawn=True))
+    assert [(row.origin, row.share) for row in sink.rows] == [("escalated", 0.0), ("audit", 0.02)]
+
+
+@pytest.mark.parametrize("how", [{"local": frozenset({0})}, {"is_replayed_local": True}])
+async def test_an_own_answer_is_never_its_own_label(
+    collector: Collector, sink: MemoryLabels, how: dict[str, Any]
+) -> None:
+    await collector.take(seen(**how))
+    assert (sink.rows, collector.audits.qsize()) == ([], 0)
+
+    await collector.take(seen(is_drawn=True, **how))
+    assert sink.rows == []
+    assert collector.audits.get_nowait().indexes == (0,)
+
+
+async def test_a_refusal_is_no_label(collector: Collector, sink: MemoryLabels) -> None:
+    await collector.take(seen(answers=(Refusal("no"),)))
+    assert sink.rows == []
+
+
+async def test_questions_beyond_the_bound_are_not_learned() -> None:
+    full = MemoryLabels(most_owners=0)
+    collector = Collector(derive(b"p" * 32), full)
+    await collector.take(seen())
+    assert full.rows == []
+    assert collector.lost["too many tasks"] == 1
+
+
+async def test_a_text_is_kept_where_its_tenant_allows_it(
+    collector: Collector, sink: MemoryLabels
+) -> None:
+    policy = LearnPolicy(twice_share=0.0, keep_text=frozenset({"default"}))
+    await collector.take(seen(learned=Learned(policy)))
+    assert [row.text for row in sink.rows] == ["Where is my order?"]
+
+
+async def test_an_upstream_is_asked_twice_about_what_it_labelled(
+    collector: Collector, sink: MemoryLabels
+) -> None:
+    await collector.take(seen(learned=Learned(LearnPolicy(twice_share=1.0))))
+    assert len(sink.rows) == 1
+    assert collector.audits.get_nowait().is_repeat
+
+
+@pytest.mark.parametrize(("probability", "label"), [(0.5, True), (0.49, False)])
+def test_a_predicate_s_label_is_its_side(probability: float, label: bool) -> None:
+    predicate = Question("predicate", None, "It is late.")
+    assert label_of(predicate, Decision((probability,), 0.5)) is label
