@@ -14,6 +14,8 @@ TidegateError
 │   ├── Forbidden              the key may not do this
 │   ├── UnknownModel           names the nearest known ones
 │   └── UnknownPath
+├── WorkerLost                 a worker process is gone, silent, or not understood
+├── WorkerFailed               a worker process ends again and again
 ├── EngineError                an engine of this process cannot answer
 │   ├── EncoderUnusable        a folder or model that cannot be run as an encoder; names the part
 │   ├── EncoderMismatch        files, precision or processor give other vectors than expected
@@ -140,6 +142,14 @@ class UnknownPath(RequestError):
         self.allowed = tuple(allowed)
         hint = f"; it takes {', '.join(allowed)}" if allowed else ""
         super().__init__(f"Unknown request URL: {method} {path}{hint}.")
+
+
+class WorkerLost(TidegateError):
+    """A worker process is gone, does not answer in time, or is not understood."""
+
+
+class WorkerFailed(TidegateError):
+    """A worker process ends again and again, or cannot start; the message says how."""
 
 
 class EngineError(TidegateError):

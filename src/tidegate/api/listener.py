@@ -19,6 +19,9 @@ from tidegate.errors import ConfigError
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+Covering = asyncio.Server
+"""A second socket that a listener accepts from."""
+
 ALL_ADDRESSES = "::"
 """This host is every address of the machine, of IPv6 and of IPv4."""
 
@@ -32,6 +35,31 @@ STALL_S = 60.0
 
 def bind_tcp(host: str, port: int) -> socket.socket:
     """Listen on an address; raises ConfigError when it is taken. `::` takes IPv4 too."""
+    return bind_each(host, port, 1)[0]
+
+
+def bind_each(host: str, port: int, count: int) -> list[socket.socket]:
+    """Listen on one address by several sockets, over which the system spreads connections.
+
+    Raises ConfigError when it is taken, by whomsoever: the first socket is bound alone.
+    """
+    first = _bound(host, port)
+    sockets = [first]
+    try:
+        if count > 1:
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            taken = first.getsockname()[1]
+            sockets += [_bound(host, taken, is_shared=True) for _ in range(count - 1)]
+        for one in sockets:
+            one.listen(BACKLOG)
+    except OSError as error:
+        for one in sockets:
+            one.close()
+        raise _unusable(host, port, error) from error
+    return sockets
+
+
+def _bound(host: str, port: int, *, is_shared: bool = False) -> socket.socket:
     try:
         family, _, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -40,20 +68,25 @@ def bind_tcp(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise ConfigError(f"`{host}` is not an address to listen on: {error.strerror}") from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if is_shared:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         if family == socket.AF_INET6:
             # Said either way, so that the machine's own default does not decide.
             is_one_address = address[0] != ALL_ADDRESSES
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, is_one_address)
         listener.bind(address)
-        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise ConfigError(
-            f"Port {port} on {host} cannot be used: {error.strerror};"
-            " choose another with --port, or --port 0 for any free one"
-        ) from error
+        raise _unusable(host, port, error) from error
     return listener
+
+
+def _unusable(host: str, port: int, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"Port {port} on {host} cannot be used: {error.strerror};"
+        " choose another with --port, or --port 0 for any free one"
+    )
 
 
 def bind_unix(path: Path) -> socket.socket:
@@ -120,7 +153,7 @@ class Listener:
             "crowd": Crowd(guard.connections),
             "refusals": guard.refusals,
         }
-        protocol = type("Protocol", (BoundedProtocol,), settings)
+        protocol = cast(type[BoundedProtocol], type("Protocol", (BoundedProtocol,), settings))
         config = uvicorn.Config(
             cast(ASGI3Application, app),
             http=protocol,
@@ -135,6 +168,7 @@ class Listener:
             timeout_graceful_shutdown=grace_s,
             ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         )
+        self._protocol = protocol
         self._server = _Server(config)
         self._socket = listener
         self._task: asyncio.Task[None] | None = None
@@ -143,6 +177,23 @@ class Listener:
         """Accept requests; returns when it does."""
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
         await self._server.is_ready.wait()
+
+    async def cover(self, sock: socket.socket) -> Covering:
+        """Accept from another socket as well; it is closed with the listener or by `uncover`."""
+        config, state = self._server.config, self._server.server_state
+
+        def protocol() -> BoundedProtocol:
+            return self._protocol(config=config, server_state=state, app_state={})
+
+        loop = asyncio.get_running_loop()
+        covering = await loop.create_server(protocol, sock=sock, ssl=config.ssl)
+        self._server.servers.append(covering)
+        return covering
+
+    def uncover(self, covering: Covering) -> None:
+        """Accept no more from that socket; connections it brought stay."""
+        covering.close()
+        self._server.servers.remove(covering)
 
     def hurry(self) -> None:
         """Have `stop` drop what is under way instead of waiting for it."""

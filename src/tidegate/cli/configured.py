@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tidegate.config.configuration import Configuration
 from tidegate.config.load import DEFAULT_FILE, default_configuration, load
+from tidegate.config.schema import MOST_WORKERS
+from tidegate.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,7 @@ class Overrides:
 
     host: str | None = None
     port: int | None = None
+    workers: str | None = None
 
 
 def configured(file: Path | None, overrides: Overrides) -> Callable[[], Configuration]:
@@ -27,6 +30,18 @@ def configured(file: Path | None, overrides: Overrides) -> Callable[[], Configur
             data = replace(data, host=overrides.host)
         if overrides.port is not None:
             data = replace(data, port=overrides.port)
-        return replace(configuration, data=data)
+        workers = configuration.workers
+        if overrides.workers is not None:
+            workers = _workers(overrides.workers)
+        return replace(configuration, data=data, workers=workers)
 
     return read
+
+
+def _workers(wanted: str) -> int | None:
+    """Read the option; None is one for each core."""
+    if wanted == "auto":
+        return None
+    if wanted.isascii() and wanted.isdigit() and 1 <= int(wanted) <= MOST_WORKERS:
+        return int(wanted)
+    raise ConfigError(f"--workers is {wanted!r}; give a number from 1 to {MOST_WORKERS}, or `auto`")

@@ -16,8 +16,12 @@ def run(
         int | None, typer.Option(min=0, max=65535, help="Port for clients; 0 for any free one.")
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address for clients.")] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(help="Processes that serve; `auto`: one for each core. Default 1."),
+    ] = None,
 ) -> None:
-    """Run a node: gateway, local engine, ledger, in one process."""
+    """Run a node: gateway, local engine, ledger."""
     import asyncio
 
     import uvloop
@@ -25,6 +29,6 @@ def run(
     from tidegate.cli.configured import Overrides, configured
     from tidegate.cli.serve import serve
 
-    reread = configured(config, Overrides(host=host, port=port))
+    reread = configured(config, Overrides(host=host, port=port, workers=workers))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(reread(), reread, state))

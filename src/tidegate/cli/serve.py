@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from tidegate.adapters.clocks.system import SystemClock
 from tidegate.adapters.logs.stream import StreamLog
@@ -14,8 +17,9 @@ from tidegate.adapters.notify import Notifier
 from tidegate.config.configuration import Configuration
 from tidegate.config.load import default_state_directory, notify_socket
 from tidegate.errors import TidegateError
-from tidegate.node.node import Node, settle_process
-from tidegate.node.single import running_node
+from tidegate.node.node import settle_process
+from tidegate.supervisor.running import Running, running
+from tidegate.supervisor.supervisor import Crew
 
 STDOUT = 1
 
@@ -23,27 +27,22 @@ STDOUT = 1
 async def serve(
     configuration: Configuration, reread: Callable[[], Configuration], state: Path | None
 ) -> None:
-    """Serve until SIGINT or SIGTERM; SIGHUP reloads."""
+    """Serve until SIGINT or SIGTERM; SIGHUP reloads. Raises what ends it of itself."""
     started = time.perf_counter()
     folder = state or default_state_directory()
-    log = _log(configuration)
+    style = _style(configuration)
+    workers = configuration.workers or len(os.sched_getaffinity(0))
+    log = StreamLog(STDOUT, style, SystemClock(), is_shared=workers > 1)
     log.open()
     manager = Notifier(notify_socket(), log)
-    stop = asyncio.Event()
+    ending = _Ending()
     loop = asyncio.get_running_loop()
-    hurry: list[Callable[[], None]] = []
-
-    def on_stop() -> None:
-        """Stop, letting requests under way end; told a second time, stop at once."""
-        for act in hurry if stop.is_set() else ():
-            act()
-        stop.set()
-
     for wanted in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(wanted, on_stop)
+        loop.add_signal_handler(wanted, ending.on_signal)
+    crew = Crew(workers, style, ending.give_up)
     try:
-        async with running_node(configuration, folder, log, reread) as node:
-            hurry.append(node.hurry)
+        async with running(configuration, folder, log, reread, crew) as node:
+            ending.node = node
             reloads: set[asyncio.Task[None]] = set()
 
             def on_hup() -> None:
@@ -61,37 +60,61 @@ async def serve(
                 tier=configuration.place.tier,
                 state=str(folder),
                 config=configuration.source or "embedded default",
+                workers=workers,
                 took_s=round(time.perf_counter() - started, 3),
             )
             manager.ready(_status(node))
-            await stop.wait()
+            await ending.begun.wait()
             manager.stopping()
-            log.event("node.stopping", in_flight=node.generations.in_flight())
+            log.event("node.stopping", in_flight=await node.in_flight())
             loop.remove_signal_handler(signal.SIGHUP)
             await asyncio.gather(*reloads)
     finally:
         log.event("node.stopped")
         log.close()
+    if ending.failure is not None:
+        raise ending.failure
 
 
-async def _reload(node: Node, manager: Notifier, reread: Callable[[], Configuration]) -> None:
+@dataclass(slots=True)
+class _Ending:
+    """How the node is told to end: by a signal, or of itself."""
+
+    node: Running | None = None
+    """Once it runs."""
+    failure: TidegateError | None = None
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def on_signal(self) -> None:
+        """Stop, letting requests under way end; told a second time, stop at once."""
+        if self.begun.is_set() and self.node is not None:
+            self.node.hurry()
+        self.begun.set()
+
+    def give_up(self, error: TidegateError) -> None:
+        """Stop, and keep the reason."""
+        self.failure = self.failure or error
+        self.begun.set()
+
+
+async def _reload(node: Running, manager: Notifier, reread: Callable[[], Configuration]) -> None:
     manager.reloading(time.monotonic())
-    # `Node.reload` has logged what is wrong and keeps it for `/admin/status`.
+    # The node has logged what is wrong and keeps it for `/admin/status`.
     with contextlib.suppress(TidegateError):
         await node.reload(reread)
     manager.ready(_status(node))
 
 
-def _status(node: Node) -> str:
+def _status(node: Running) -> str:
     """Give the line that `systemctl status` shows."""
-    serving = f"serving generation {node.generations.current.number}"
+    serving = f"serving generation {node.generation}"
     if node.reload_error is None:
         return serving
     return f"{serving}; the last reload was refused: {node.reload_error}"
 
 
-def _log(configuration: Configuration) -> StreamLog:
-    is_terminal = sys.stdout.isatty()
+def _style(configuration: Configuration) -> Literal["json", "text"]:
     wanted = configuration.log_format
-    style = ("text" if is_terminal else "json") if wanted == "auto" else wanted
-    return StreamLog(STDOUT, style, SystemClock())
+    if wanted != "auto":
+        return wanted
+    return "text" if sys.stdout.isatty() else "json"

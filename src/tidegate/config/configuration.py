@@ -66,6 +66,12 @@ class Configuration:
     """Tenants that allow that texts are kept."""
     prices: Path | None = None
     client_side: ClientSide = field(default_factory=ClientSide)
+    workers: int | None = 1
+    """Processes that serve; None: one for each core that this process may use."""
+    content: bytes = field(default=b"{}", repr=False)
+    """The text itself, for other processes of this node."""
+    folder: Path = field(default_factory=Path)
+    """Relative paths in it count from here."""
     proxies: EnvironmentProxies = field(default_factory=EnvironmentProxies, repr=False)
     """Not shown: their URLs may hold credentials."""
     tracing: Tracing | None = None

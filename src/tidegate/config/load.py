@@ -51,10 +51,21 @@ class Checked:
 
 def load(file: str | Path, environment: Mapping[str, str] = ENVIRONMENT) -> Configuration:
     """Read a configuration file; raises one ConfigError that tells all that is wrong."""
-    checked = check(file, environment)
+    content = _read(Path(file))
+    return load_content(content, str(file), Path(file).parent, environment)
+
+
+def load_content(
+    content: bytes,
+    source: str | None,
+    folder: Path,
+    environment: Mapping[str, str] = ENVIRONMENT,
+) -> Configuration:
+    """Read a configuration that another process has read from its file; raises as `load` does."""
+    checked = check_text(content, source, environment, folder=folder)
     if checked.configuration is None:
         errors = [problem for problem in checked.problems if problem.level == "error"]
-        raise to_error(errors, str(file))
+        raise to_error(errors, source or "the embedded default")
     return checked.configuration
 
 
@@ -78,7 +89,10 @@ def check_text(
     if any(problem.level == "error" for problem in problems):
         return Checked(None, problems)
     digest = sha256(content).hexdigest()
-    return Checked(replace(configuration, source=source, content_hash=digest), problems)
+    known = replace(
+        configuration, source=source, content_hash=digest, content=content, folder=folder
+    )
+    return Checked(known, problems)
 
 
 def default_configuration(environment: Mapping[str, str] = ENVIRONMENT) -> Configuration:
@@ -158,6 +172,7 @@ def _configure(
         learning=settings.learning,
         keep_text=frozenset(tenant.name for tenant in settings.tenants if tenant.keep_text),
         log_format=settings.log.format,
+        workers=None if settings.workers == "auto" else settings.workers,
         upstreams=configure_upstreams(settings.upstreams, document, environment, folder),
         routes=routes,
         tasks=tasks,

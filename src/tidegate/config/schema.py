@@ -18,6 +18,8 @@ from tidegate.config.telemetry import TelemetrySettings
 from tidegate.config.words import Name, Port
 from tidegate.domain.zone import Tier
 
+MOST_WORKERS = 64
+
 _Seconds = Annotated[float, Meta(gt=0, le=3_600)]
 
 
@@ -182,6 +184,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     node: Annotated[NodeSettings, Meta(description="What this node is and where it stands.")] = (
         NodeSettings(tier="device", region="local", zone="local")
     )
+    workers: Annotated[
+        Annotated[int, Meta(ge=1, le=MOST_WORKERS)] | Literal["auto"],
+        Meta(
+            description="Processes that serve requests. Default 1; `auto`: one for each core. Each"
+            " has its own encoder, cache and `limits.in_flight`; see `docs/deploy.md`."
+        ),
+    ] = 1
     listeners: Annotated[ListenerSettings, Meta(description="Where it is reached.")] = (
         ListenerSettings()
     )

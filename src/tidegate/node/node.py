@@ -31,6 +31,7 @@ RESTART_PARTS = (
     "encoder",
     "log_format",
     "name",
+    "workers",
     "limits.head_s",
     "limits.connections",
     "limits.cache_bytes",
@@ -69,6 +70,8 @@ class Node:
     """None when the admin listener is a unix socket, or another process has it."""
     reload_error: str | None = None
     """Why the last reload failed; the generation before it serves on."""
+    troubles: dict[str, str] = field(default_factory=dict)
+    """What is wrong beside this process, by part; shown by `/readyz`."""
     listeners: list[Listener] = field(default_factory=list)
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _retiring: set[asyncio.Task[None]] = field(default_factory=set)
@@ -126,7 +129,7 @@ class Node:
         built = prepared.built
         if self.parts.tls is not None and prepared.certificate is not None:
             self.parts.tls.use(prepared.certificate)
-        former, self.built, self.reload_error = self.built, built, None
+        former, self.built = self.built, built
         self.workshop.adopt(built)
         self.generations.swap(built.generation)
         self.parts.follow(built.configuration)
@@ -135,6 +138,7 @@ class Node:
         retiring.add_done_callback(self._retiring.discard)
         keys = prepared.keys
         if keys is not None:
+            self.reload_error = None
             self.entrance.admit(keys.rows, keys.pepper, built.configuration.tenants)
 
     async def abandon(self, prepared: Prepared) -> None:
@@ -156,6 +160,15 @@ class Node:
         if strangers:
             self.parts.log.event("keys.unknown_tenant", keys=strangers)
 
+    @property
+    def generation(self) -> int:
+        """The number of the generation in force."""
+        return self.generations.current.number
+
+    async def in_flight(self) -> int:
+        """Count the requests under way."""
+        return self.generations.in_flight()
+
     def limits(self) -> Limits:
         """Give the limits in force."""
         return self.built.limits
@@ -171,6 +184,7 @@ class Node:
             f"task {name}": f"ok, golden scores off by {loaded.margin:.1g}"
             for name, loaded in tasks.items()
         }
+        parts |= self.troubles
         parts["config"] = "ok" if self.reload_error is None else "the last reload was refused"
         return Readiness(is_ready=True, parts=parts)
 

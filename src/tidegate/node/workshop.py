@@ -18,6 +18,7 @@ from tidegate.bundles.manifest import check_encoder, unpack
 from tidegate.config.configuration import Configuration, ConfiguredUpstream
 from tidegate.domain.bundle import Bundle
 from tidegate.domain.guarantee import Guarantee
+from tidegate.domain.price_table import PriceTable
 from tidegate.domain.route import Route
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
@@ -49,6 +50,11 @@ class Built:
     """Upstreams by name, with what each was made from."""
     bundles: Mapping[Version, Checked]
     """Those in use by name and version, read and checked."""
+
+    def digest(self) -> str:
+        """Hash what decides answers: two processes that built the same give the same."""
+        parts = [self.generation.content, self.generation.answer_content, sorted(self.unserved)]
+        return sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
 
 
 def make_upstream(
@@ -88,6 +94,7 @@ class Workshop:
         self._bundles = bundles
         self._pool: Mapping[str, tuple[ConfiguredUpstream, Upstream]] = {}
         self._checked: Mapping[Version, Checked] = {}
+        self._prices: PriceTable | None = None
 
     async def build(
         self, configuration: Configuration, number: int, *, strict: bool, keep: bool = False
@@ -95,9 +102,10 @@ class Workshop:
         """Build and open everything that a configuration names, beside what serves now.
 
         With `strict` a task whose bundle cannot be used is an error; without, it goes unserved.
-        With `keep`, bundles in use are taken as they were checked.
+        With `keep`, bundles and prices in use are taken as they were checked.
         """
-        prices = load_prices(configuration.prices)
+        known = self._prices if keep else None
+        prices = load_prices(configuration.prices) if known is None else known
         checked = dict(self._checked) if keep else {}
         tasks, unserved = await self._tasks(configuration.tasks, checked, strict=strict)
         learned = await self._learned(configuration, partial(self._load, checked=checked))
@@ -130,6 +138,7 @@ class Workshop:
     def adopt(self, built: Built) -> None:
         """Take what was built as what is in use."""
         self._pool = built.pool
+        self._prices = built.generation.prices
         self._checked = built.bundles
 
     async def abandon(self, built: Built) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.certificates import self_signed
 from tidegate.adapters.tls_files import ServerTls, TlsFiles
 from tidegate.api.arrival import Receive, Scope, Send
-from tidegate.api.listener import Listener, bind_tcp
+from tidegate.api.listener import Listener, bind_each, bind_tcp
 from tidegate.api.respond import send_whole
 from tidegate.errors import ConfigError
 
@@ -137,3 +137,31 @@ def _has_ipv6() -> bool:
     except OSError:
         return False
     return True
+
+
+async def test_one_address_is_shared_by_its_own_sockets_alone() -> None:
+    sockets = bind_each("127.0.0.1", 0, 3)
+    port = sockets[0].getsockname()[1]
+    try:
+        assert {one.getsockname()[1] for one in sockets} == {port}
+        for count in (1, 2):
+            with pytest.raises(ConfigError, match="--port"):
+                bind_each("127.0.0.1", port, count)
+    finally:
+        for one in sockets:
+            one.close()
+
+
+async def test_a_listener_covers_another_socket_until_it_is_told_not_to() -> None:
+    own, other = bind_each("127.0.0.1", 0, 2)
+    with own, other:
+        port = own.getsockname()[1]
+        listener = Listener(says_scheme_and_peer, own.dup(), head_s=5, grace_s=1)
+        await listener.start()
+        covering = await listener.cover(other.dup())
+        # Each connection goes to one of both sockets; all of them are answered.
+        answers = [await get("127.0.0.1", port) for _ in range(16)]
+        listener.uncover(covering)
+        await listener.stop()
+
+    assert set(answers) == {"http 127.0.0.1"}

@@ -8,8 +8,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from select import PIPE_BUF
 from typing import Literal
 
 import msgspec
@@ -69,9 +70,14 @@ class StreamLog:
         clock: Clock,
         *,
         line_limit: int = LINE_LIMIT,
+        is_shared: bool = False,
         write: Callable[[int, bytes], int] = os.write,
     ) -> None:
-        """`write` is the system call; another one only to imitate a broken reader."""
+        """`is_shared`: other processes write to the same descriptor, so lines must not mix.
+
+        `write` is the system call; another one only to imitate a broken reader.
+        """
+        self._is_shared = is_shared
         self._descriptor = descriptor
         self._is_json = style == "json"
         self._clock = clock
@@ -138,8 +144,15 @@ class StreamLog:
             self._write_lines()
 
     def _write_lines(self) -> None:
-        count = len(self._lines)
-        data = b"".join([self._lines.popleft() for _ in range(count)])
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        for piece in _pieces(lines) if self._is_shared else (lines,):
+            if not self._write_whole(b"".join(piece)):
+                # Nobody reads any more; the ledger has every record, so the node serves on.
+                self._lost += len(lines)
+                return
+
+    def _write_whole(self, data: bytes) -> bool:
+        """Write all of it; tell whether somebody reads it."""
         while data:
             try:
                 data = data[self._write(self._descriptor, data) :]
@@ -147,9 +160,8 @@ class StreamLog:
                 # A non-blocking pipe that is full: the rest waits its turn here, not in a request.
                 time.sleep(FLUSH_S)
             except OSError:
-                # Nobody reads any more; the ledger has every record, so the node serves on.
-                self._lost += count
-                return
+                return False
+        return True
 
     def _stamp(self, now: float) -> str:
         """Give the time in UTC as RFC 3339 with milliseconds; the second's part is kept."""
@@ -207,6 +219,19 @@ class StreamLog:
         if record.error is not None:
             line += f" error={record.error}"
         return line.encode(errors="replace") + b"\n"
+
+
+def _pieces(lines: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Cut into runs of lines that a pipe takes whole, if not by one line alone (pipe(7))."""
+    piece: list[bytes] = []
+    size = 0
+    for line in lines:
+        if piece and size + len(line) > PIPE_BUF:
+            yield piece
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line)
+    yield piece
 
 
 def _shown(value: Field) -> str:

@@ -1,12 +1,14 @@
 import errno
 import os
 import threading
+from select import PIPE_BUF
 from typing import Literal
 
 import msgspec
 import pytest
 
 from tests.records import a_record
+from tidegate.adapters.clocks.system import SystemClock
 from tidegate.adapters.logs.stream import StreamLog
 
 
@@ -142,3 +144,21 @@ def test_lines_reach_a_real_pipe_without_being_asked_for() -> None:
 
 def test_close_without_open_does_no_harm() -> None:
     StreamLog(1, "json", FixedClock()).close()
+
+
+def test_lines_of_a_shared_descriptor_are_written_whole() -> None:
+    written: list[bytes] = []
+
+    def write(_descriptor: int, data: bytes) -> int:
+        written.append(data)
+        return len(data)
+
+    log = StreamLog(1, "json", SystemClock(), is_shared=True, write=write)
+    for number in range(200):
+        log.event("some.event", number=number, padding="x" * (number % 90))
+    log.open()
+    log.close()
+
+    assert b"".join(written).count(b"\n") == 200
+    assert all(len(piece) <= PIPE_BUF and piece.endswith(b"\n") for piece in written)
+    assert len(written) < 20
