@@ -243,15 +243,23 @@ def _promise(
     return Promise(settings.max_error, loss=Loss(question.type))
 
 
+async def golden_texts(encoder: Encoder) -> Texts:
+    """Encode the texts by which every bundle is checked."""
+    return Texts(encoder.fingerprint, [await encoder.encode(text) for text in TEXTS])
+
+
 def start_learner(
     stack: AsyncExitStack,
     upkeep: Upkeep,
     owner: StateOwner,
     configuration: Callable[[], Configuration],
     rebuild: Rebuild,
-    encoder: Encoder,
+    texts: Callable[[], Awaitable[Texts]],
 ) -> Learner:
-    """Begin learning in the process that owns the state; idle where no route learns."""
+    """Begin learning in the process that owns the state; idle where no route learns.
+
+    `texts` encodes the golden texts; it is asked once, when a route learns.
+    """
     paths = owner.paths
     guarantees = SqliteGuarantees.open(paths.guarantees)
     stack.callback(guarantees.close)
@@ -259,9 +267,6 @@ def start_learner(
     def opened() -> SqliteLabels:
         pepper = KeyFile(paths.keys, paths.pepper).load().pepper
         return open_labels(paths, pepper, configuration().learning.keep_rows)
-
-    async def texts() -> Texts:
-        return Texts(encoder.fingerprint, [await encoder.encode(text) for text in TEXTS])
 
     shop = Shop(
         owner.clock, opened, guarantees, BundleFolder(paths.bundles), texts, rebuild, owner.log

@@ -1,6 +1,6 @@
 """What lives as long as a process that serves requests, opened in order and closed in reverse."""
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 
 from tidegate.adapters.clocks.system import SystemClock
@@ -50,6 +50,17 @@ def open_parts(
     journal = JournalFile(paths.journal, name=f"worker-{worker}")
     journal.open()
     stack.callback(journal.close)
+    encoder = open_encoder(stack, configuration)
+    keys = KeyFile(paths.keys, paths.pepper)
+    learning = make_learning(stack, configuration, paths, keys.load().pepper)
+    clock, metrics = SystemClock(), Meter()
+    traces = Traces(clock, log, metrics)
+    stack.push_async_callback(traces.close)
+    return Parts(clock, paths, journal, encoder, keys, metrics, log, learning, tls, traces)
+
+
+def open_encoder(stack: ExitStack | AsyncExitStack, configuration: Configuration) -> OnnxEncoder:
+    """Load the encoder and check that it gives here what its files promise."""
     settings = configuration.encoder
     encoder = OnnxEncoder(
         shipped(),
@@ -58,9 +69,4 @@ def open_parts(
     stack.callback(encoder.close)
     encoder.open()
     encoder.check()
-    keys = KeyFile(paths.keys, paths.pepper)
-    learning = make_learning(stack, configuration, paths, keys.load().pepper)
-    clock, metrics = SystemClock(), Meter()
-    traces = Traces(clock, log, metrics)
-    stack.push_async_callback(traces.close)
-    return Parts(clock, paths, journal, encoder, keys, metrics, log, learning, tls, traces)
+    return encoder

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from tidegate.adapters.bundles.folder import BundleFolder
@@ -18,7 +19,7 @@ from tidegate.gateway.generation import Generations
 from tidegate.gateway.record import Recorder
 from tidegate.node.admin import Operations, port_of, start_admin
 from tidegate.node.data import start_data
-from tidegate.node.learner import start_learner
+from tidegate.node.learner import golden_texts, start_learner
 from tidegate.node.learning import learned_now, start_collecting
 from tidegate.node.node import Node
 from tidegate.node.owner import open_owner, start_jobs
@@ -48,9 +49,10 @@ async def running_node(
         node = await build_node(stack, parts, configuration, number=1)
         upkeep = Upkeep(log)
         stack.push_async_callback(upkeep.stop)
+        texts = partial(golden_texts, parts.encoder)
         await start_jobs(upkeep, owner, lambda: node.built.configuration, node.rebuild)
         learner = start_learner(
-            stack, upkeep, owner, lambda: node.built.configuration, node.rebuild, parts.encoder
+            stack, upkeep, owner, lambda: node.built.configuration, node.rebuild, texts
         )
         parts.learning.look = learner.round
         start_serving_jobs(upkeep, node)

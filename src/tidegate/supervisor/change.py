@@ -57,7 +57,7 @@ def _agree(answers: Answers) -> None:
     built: set[str] = set()
     for member, answer in answers.items():
         if isinstance(answer, WorkerLost):
-            raise WorkerFailed(f"worker {member.number} could not take it over: {answer}")
+            raise ConfigError(f"worker {member.number} could not take it over: {answer}")
         built.add(understood(answer).content)
     if len(built) > 1:
         raise ConfigError(

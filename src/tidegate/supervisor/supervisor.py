@@ -21,8 +21,11 @@ from tidegate.config.configuration import Configuration
 from tidegate.errors import ConfigError, TidegateError, WorkerFailed, WorkerLost
 from tidegate.node.admin import Operations, port_of, start_admin
 from tidegate.node.data import GRACE_S
+from tidegate.node.fitting import Texts
+from tidegate.node.learner import golden_texts, start_learner
 from tidegate.node.node import differences
 from tidegate.node.owner import Owner, open_owner, start_jobs
+from tidegate.node.parts import open_encoder
 from tidegate.node.single import bind_admin
 from tidegate.node.upkeep import Upkeep
 from tidegate.ports import Log
@@ -208,6 +211,11 @@ class Supervisor:
             "workers": [_described(member) for member in self.members],
         }
 
+    async def golden_texts(self) -> Texts:
+        """Encode what bundles are checked by, with an encoder that is there for a moment only."""
+        with contextlib.ExitStack() as stack:
+            return await golden_texts(open_encoder(stack, self.started))
+
     async def _start(self, member: Member) -> None:
         """Start one worker and let it serve what is in force; raises TidegateError."""
         await member.spawn(self.sockets)
@@ -350,6 +358,9 @@ async def running_supervisor(
         stack.push_async_callback(node.stop)
         await node.start()
         await start_jobs(upkeep, owner, lambda: node.configuration, node.rebuild)
+        start_learner(
+            stack, upkeep, owner, lambda: node.configuration, node.rebuild, node.golden_texts
+        )
         upkeep.every(LOOK_EVERY_S, "workers", node.watch)
         yield node
 

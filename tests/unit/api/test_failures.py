@@ -31,6 +31,8 @@ from tidegate.errors import (
     UpstreamStatus,
     UpstreamTimeout,
     UpstreamUnreachable,
+    WorkerFailed,
+    WorkerLost,
 )
 
 OWN_WORDS = b'{"error":{"message":"too long","type":"x","param":"messages","code":"y"}}'
@@ -70,6 +72,8 @@ FAULTS_OF_THE_NODE: tuple[TidegateError, ...] = (
     StateError("x"),
     MissingExtra("sklearn", "train"),
     FitError("x"),
+    WorkerFailed("x"),
+    WorkerLost("x"),
     BundleError("x"),
     EncoderUnusable("x"),
     EncoderMismatch("x"),
