@@ -11,7 +11,7 @@ import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO
@@ -21,7 +21,7 @@ import msgspec
 
 from tidegate.adapters.backup_manifest import FORMAT, MEMBER, Entry, Manifest
 from tidegate.adapters.bundles.folder import BundleFolder
-from tidegate.adapters.private_file import read_private
+from tidegate.adapters.private_file import read_private, replacing
 from tidegate.adapters.stores.state_directory import StatePaths
 from tidegate.errors import StateError
 
@@ -38,7 +38,7 @@ def back_up(paths: StatePaths, target: Path, *, now: float, version: str) -> Man
     if not (paths.keys.exists() or paths.ledger.exists()):
         raise StateError(f"there is nothing to back up in `{paths.root}`; name it with --state")
     try:
-        with _replacing(target) as file, tarfile.open(fileobj=file, mode="w") as archive:
+        with replacing(target) as file, tarfile.open(fileobj=file, mode="w") as archive:
             entries = [*_add_keys(archive, paths), *_add_bundles(archive, paths)]
             entries += _add_journal(archive, paths.journal)
             ledger, schema = _add_database(archive, paths.ledger, target.parent)
@@ -61,24 +61,8 @@ def back_up(paths: StatePaths, target: Path, *, now: float, version: str) -> Man
     return manifest
 
 
-@contextmanager
-def _replacing(target: Path) -> Iterator[BinaryIO]:
-    """Lend a private file that becomes `target` when the block succeeds."""
-    unfinished = target.with_name(f"{target.name}.part")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 def _add_keys(archive: tarfile.TarFile, paths: StatePaths) -> Iterator[Entry]:
-    for path in (paths.keys, paths.pepper):
+    for path in (paths.keys, paths.pepper, paths.pins):
         content = read_private(path)
         if content is not None:
             yield _add_bytes(archive, path.name, content)

@@ -14,7 +14,7 @@ MOST_BYTES = 16 * 1024 * 1024
 
 _PLAIN = r"(?!\.)[A-Za-z0-9._-]{1,128}"
 _NAMES = re.compile(
-    r"pepper|keys\.json|(ledger|labels|guarantees)\.sqlite"
+    r"pepper|keys\.json|pins\.json|(ledger|labels|guarantees)\.sqlite"
     rf"|label_keys/{_PLAIN}\.key|journal/{_PLAIN}\.jsonl|bundles/{_PLAIN}/{_PLAIN}/{_PLAIN}"
 )
 

@@ -21,6 +21,7 @@ from tidegate.errors import StateError
 _PIECE_BYTES = 1024 * 1024
 _CONTENT = (
     "keys.json",
+    "pins.json",
     "pepper",
     "ledger.sqlite*",
     "labels.sqlite*",

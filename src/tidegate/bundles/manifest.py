@@ -19,6 +19,7 @@ from tidegate.bundles.parts import static as static_part
 from tidegate.bundles.parts.arrays import REMEDY
 from tidegate.domain.bundle import (
     PLAIN_NAME,
+    VERSION,
     Bundle,
     Golden,
     Head,
@@ -146,6 +147,24 @@ def unpack(files: Mapping[str, bytes], *, name: str, version: str) -> Bundle:
     )
 
 
+def named(files: Mapping[str, bytes], where: str) -> tuple[str, str]:
+    """Give name and version that files say they are of; nothing else is checked."""
+    manifest = _read_manifest(files, where)
+    check_name(manifest.name)
+    if not VERSION.fullmatch(manifest.version):
+        raise BundleError(f"{where}: {manifest.version!r} is not a version of a bundle.")
+    return manifest.name, manifest.version
+
+
+def renumbered(files: Mapping[str, bytes], number: int) -> tuple[str, dict[str, bytes]]:
+    """Give checked files another number; their content hash does not cover it and stays."""
+    manifest = _read_manifest(files, "the bundle")
+    version = f"{number}-{manifest.content_hash[:HASH_DIGITS]}"
+    document = msgspec.json.decode(files[MANIFEST], type=dict[str, object])
+    text = msgspec.json.format(msgspec.json.encode(document | {"version": version}), indent=1)
+    return version, {**files, MANIFEST: text + b"\n"}
+
+
 def check_name(name: str) -> None:
     """Refuse a name that is not a plain one."""
     if not PLAIN_NAME.fullmatch(name):
@@ -209,6 +228,9 @@ def _check_files(manifest: Manifest, files: Mapping[str, bytes], where: str) -> 
     if sorted(entry.name for entry in manifest.files) != sorted(needed):
         listed = ", ".join(f"`{name}`" for name in needed)
         raise BundleError(f"{where}: the manifest must list exactly {listed}; {REMEDY}")
+    strange = next((name for name in sorted(files) if name not in {MANIFEST, *needed}), None)
+    if strange is not None:
+        raise BundleError(f"{where}: `{strange}` is no part of it; remove it.")
     for entry in manifest.files:
         content = files.get(entry.name)
         if content is None:

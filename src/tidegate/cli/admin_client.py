@@ -22,6 +22,7 @@ class Reloaded(msgspec.Struct):
     generation: int
     needs_restart: list[str]
     unserved: dict[str, str]
+    held_back: dict[str, str] = {}
 
 
 def ask_admin(method: str, path: str, state: Path | None) -> bytes:

@@ -1,9 +1,146 @@
-"""`tidegate bundles`: what heads and encoders are made of, as files."""
+"""`tidegate bundles`: look at bundles, check, ship, pin them; build an encoder."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tidegate.cli import build_encoder
 
-app = typer.Typer(help="Bundles and encoders, as files.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from tidegate.node.stock import Stock
 
+app = typer.Typer(help="Bundles and encoders, as files.", no_args_is_help=True)
 app.command("build-encoder")(build_encoder.build_encoder)
+
+State = Annotated[Path | None, typer.Option("--state", help="State directory.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Wanted = Annotated[
+    str, typer.Argument(metavar="NAME[@VERSION]", help="Without a version: the one that serves.")
+]
+
+
+@app.command("list")
+def list_bundles(state: State = None, json: Json = False) -> None:
+    """List all versions of all bundles."""
+    from tidegate.cli.bundle_view import listing, rows, told
+
+    told(found := rows(_stock(state)), json=json, text=lambda: listing(found))
+
+
+@app.command()
+def show(bundle: Wanted, state: State = None, json: Json = False) -> None:
+    """Show what one version is made of and how good it is."""
+    from tidegate.cli.bundle_view import described, details, told
+
+    stock = _stock(state)
+    found = details(stock, *stock.find(bundle))
+    told(found, json=json, text=lambda: described(found))
+
+
+@app.command()
+def verify(
+    bundle: Annotated[
+        str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="Default: all of them.")
+    ] = None,
+    state: State = None,
+    json: Json = False,
+) -> None:
+    """Check hashes, values, encoder and golden scores, as a node does; 1 when one fails."""
+    from tidegate.cli.bundle_view import told, verdicts, verdicts_text
+    from tidegate.node.training import bundled_encoder
+
+    stock = _stock(state)
+    wanted = stock.all() if bundle is None else [stock.find(bundle)]
+    encoder = bundled_encoder(threads=1)
+    try:
+        found = asyncio.run(verdicts(stock, wanted, encoder))
+    finally:
+        encoder.close()
+    told(found, json=json, text=lambda: verdicts_text(found))
+    if not all(one.is_good for one in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def pack(
+    bundle: Wanted,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Default: NAME-VERSION.bundle.tar here.")
+    ] = None,
+    state: State = None,
+    json: Json = False,
+) -> None:
+    """Write one version into one file."""
+    from tidegate.cli.bundle_view import packed, told
+
+    stock = _stock(state)
+    found = packed(*stock.pack(*stock.find(bundle), output))
+    told(found, json=json, text=lambda: f"{found.path}: {found.size_bytes} bytes")
+
+
+@app.command()
+def unpack(
+    file: Annotated[Path, typer.Argument(help="As `tidegate bundles pack` wrote it.")],
+    state: State = None,
+    json: Json = False,
+) -> None:
+    """Check an archive and add its version; a running node takes it over when it is the newest."""
+    from tidegate.cli.bundle_view import told, unpacked
+    from tidegate.cli.rollout import reload_running
+    from tidegate.node.training import bundled_encoder
+
+    stock = _stock(state)
+    encoder = bundled_encoder(threads=1)
+    try:
+        made = asyncio.run(stock.unpack(file, encoder))
+    finally:
+        encoder.close()
+    found = unpacked(stock, made, reload_running(state))
+    told(found, json=json, text=lambda: found.text)
+
+
+@app.command()
+def pin(
+    bundle: Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="Which is to serve.")],
+    newest: Annotated[
+        bool, typer.Option("--newest", help="Unpin: the newest good version serves.")
+    ] = False,
+    config: Annotated[Path | None, typer.Option(help="Configuration.")] = None,
+    state: State = None,
+    json: Json = False,
+) -> None:
+    """Choose the version that serves; a running node takes it over at once."""
+    from tidegate.cli.bundle_view import told
+    from tidegate.cli.rollout import change_pin
+
+    stock = _stock(state)
+    name, version = stock.find(bundle)
+    found = change_pin(stock, name, None if newest else version, state=state, config=config)
+    told(found, json=json, text=lambda: found.text)
+
+
+@app.command()
+def rollback(
+    bundle: Annotated[str, typer.Argument(metavar="NAME", help="The bundle.")],
+    config: Annotated[Path | None, typer.Option(help="Configuration.")] = None,
+    state: State = None,
+    json: Json = False,
+) -> None:
+    """Pin the version before the one that serves."""
+    from tidegate.cli.bundle_view import told
+    from tidegate.cli.rollout import change_pin
+
+    stock = _stock(state)
+    earlier = stock.earlier(*stock.find(bundle))
+    found = change_pin(stock, bundle.partition("@")[0], earlier, state=state, config=config)
+    told(found, json=json, text=lambda: found.text)
+
+
+def _stock(state: Path | None) -> "Stock":
+    from tidegate.adapters.stores.state_directory import open_state_directory
+    from tidegate.config.load import default_state_directory
+    from tidegate.node.stock import Stock
+
+    return Stock(open_state_directory(state or default_state_directory()))

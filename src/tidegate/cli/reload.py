@@ -23,5 +23,7 @@ def reload(
     typer.echo(f"generation {facts.generation} is in force")
     for task, why in facts.unserved.items():
         typer.echo(f"task `{task}` is not served: {why}", err=True)
+    for task, why in facts.held_back.items():
+        typer.echo(f"task `{task}`: {why}", err=True)
     if facts.needs_restart:
         typer.echo(f"needs a restart to take effect: {', '.join(facts.needs_restart)}", err=True)

@@ -1,7 +1,8 @@
 """The state of each task: what `tidegate tasks` shows."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -10,12 +11,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tidegate.adapters.bundles.folder import BundleFolder
-from tidegate.bundles.golden import check_golden
-from tidegate.bundles.manifest import check_encoder, unpack
+from tidegate.bundles.rollout import choose
 from tidegate.domain.bundle import Bundle
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
-from tidegate.node.workshop import golden_scores
+from tidegate.node.verified import read_verified
 from tidegate.ports import Encoder
 
 Stage = Literal["no bundle", "serving unguaranteed", "not served", "unusable"]
@@ -42,12 +42,21 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     """How far golden scores are off on this processor; added to the threshold."""
 
 
-def states(tasks: Sequence[Task], bundles: BundleFolder, encoder: Encoder) -> list[TaskState]:
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where bundles come from, and the encoder that they must have been fitted by."""
+
+    bundles: BundleFolder
+    pins: Mapping[str, str]
+    encoder: Encoder
+
+
+def states(tasks: Sequence[Task], shelf: Shelf) -> list[TaskState]:
     """Give all configured tasks, then the bundles that no task uses."""
     used = {task.bundle for task in tasks}
-    found = [_state(task, bundles, encoder, is_configured=True) for task in tasks]
-    spare = [Task(name=name, bundle=name) for name in bundles.names() if name not in used]
-    return found + [_state(task, bundles, encoder, is_configured=False) for task in spare]
+    found = [_state(task, shelf, is_configured=True) for task in tasks]
+    spare = [Task(name=name, bundle=name) for name in shelf.bundles.names() if name not in used]
+    return found + [_state(task, shelf, is_configured=False) for task in spare]
 
 
 def listing(found: Sequence[TaskState]) -> Group:
@@ -67,9 +76,7 @@ def listing(found: Sequence[TaskState]) -> Group:
     return Group(table, *(Text(f"{one.task}: {one.why}") for one in found if one.why))
 
 
-def _state(
-    task: Task, bundles: BundleFolder, encoder: Encoder, *, is_configured: bool
-) -> TaskState:
+def _state(task: Task, shelf: Shelf, *, is_configured: bool) -> TaskState:
     state = TaskState(
         task=task.name,
         is_configured=is_configured,
@@ -77,21 +84,19 @@ def _state(
         why=f"tidegate train FILE.jsonl --task {task.name}",
         threshold=task.threshold,
     )
-    try:
-        versions = bundles.versions(task.bundle)
-        version = task.bundle_version or (versions[-1] if versions else None)
-        if version is None:
-            return state
-        bundle = unpack(bundles.read(task.bundle, version), name=task.bundle, version=version)
-        check_encoder(bundle, encoder.fingerprint)
-        off_by = check_golden(bundle, asyncio.run(golden_scores(bundle, encoder)))
-    except (BundleError, StateError) as error:
-        return msgspec.structs.replace(state, stage="unusable", why=str(error))
+    versions = shelf.bundles.versions(task.bundle)
+    choice = choose(task.bundle_version, shelf.pins.get(task.bundle), None, versions)
+    if not choice.versions:
+        return state
+    usable, wrong = _first_usable(task, choice.versions, shelf)
+    if usable is None:
+        return msgspec.structs.replace(state, stage="unusable", why=wrong)
+    bundle, off_by = usable
     stage, why = _served(task, bundle, is_configured=is_configured)
     return msgspec.structs.replace(
         state,
         stage=stage,
-        why=why,
+        why=why or wrong,
         bundle=f"{bundle.name}@{bundle.version}",
         versions=len(versions),
         labels=len(bundle.head.labels),
@@ -99,6 +104,20 @@ def _state(
         accuracy=bundle.metrics.accuracy,
         off_by=off_by,
     )
+
+
+def _first_usable(
+    task: Task, versions: Sequence[str], shelf: Shelf
+) -> tuple[tuple[Bundle, float] | None, str]:
+    """Give the first version that may serve, and what is wrong with one before it."""
+    wrong = ""
+    for version in versions:
+        try:
+            reading = read_verified(shelf.bundles, task.bundle, version, shelf.encoder)
+            return asyncio.run(reading), wrong
+        except (BundleError, StateError) as error:
+            wrong = wrong or str(error)
+    return None, wrong
 
 
 def _served(task: Task, bundle: Bundle, *, is_configured: bool) -> tuple[Stage, str]:

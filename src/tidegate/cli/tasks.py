@@ -24,11 +24,12 @@ def tasks(
         _history(state, history, json=json)
         return
     from tidegate.adapters.bundles.folder import BundleFolder
+    from tidegate.adapters.bundles.pins import PinFile
     from tidegate.adapters.stores.state_directory import StatePaths
     from tidegate.cli.configured import Overrides, configured
     from tidegate.cli.learned_at import learned_at
     from tidegate.cli.learned_view import learned_listing
-    from tidegate.cli.task_view import TaskState, listing, states
+    from tidegate.cli.task_view import Shelf, TaskState, listing, states
     from tidegate.config.load import default_state_directory
     from tidegate.node.training import bundled_encoder
 
@@ -38,7 +39,8 @@ def tasks(
         tasks_of = configured(config, Overrides())().tasks
         encoder = bundled_encoder(threads=1)
         try:
-            found = states(tasks_of, BundleFolder(paths.bundles), encoder)
+            shelf = Shelf(BundleFolder(paths.bundles), PinFile(paths.pins).load(), encoder)
+            found = states(tasks_of, shelf)
         finally:
             encoder.close()
     taught = learned_at(paths)

@@ -97,7 +97,12 @@ class Node:
         self.parts.log.event(
             "config.reloaded", generation=number, needs_restart=", ".join(needs_restart)
         )
-        return {"generation": number, "needs_restart": needs_restart, "unserved": built.unserved}
+        return {
+            "generation": number,
+            "needs_restart": needs_restart,
+            "unserved": built.unserved,
+            "held_back": built.held_back,
+        }
 
     async def rebuild(self, why: str) -> None:
         """Build anew from the configuration in force: something else changed that decides answers.
@@ -184,6 +189,7 @@ class Node:
             f"task {name}": f"ok, golden scores off by {loaded.margin:.1g}"
             for name, loaded in tasks.items()
         }
+        parts |= {f"task {name}": why for name, why in self.built.held_back.items()}
         parts |= self.troubles
         parts["config"] = "ok" if self.reload_error is None else "the last reload was refused"
         return Readiness(is_ready=True, parts=parts)
@@ -199,6 +205,7 @@ class Node:
             "reload_error": self.reload_error,
             "in_flight": self.generations.in_flight(),
             "unserved_tasks": self.built.unserved,
+            "held_back": self.built.held_back,
             "journal": {"pending": health.pending, "lost": health.lost},
             "encoder": self.parts.encoder.name,
         }

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from tidegate.adapters.bundles.folder import BundleFolder
+from tidegate.adapters.bundles.pins import PinFile
 from tidegate.adapters.clocks.system import SystemIds
 from tidegate.adapters.exporters.prometheus import CONTENT_TYPE, process_metrics, render
 from tidegate.api.listener import bind_tcp, bind_unix
@@ -80,6 +81,7 @@ async def build_node(
         parts.clock,
         parts.encoder,
         BundleFolder(parts.paths.bundles),
+        PinFile(parts.paths.pins),
         lambda wanted, load: learned_now(parts.learning, wanted, load, parts.log),
         parts.learning.guarantees.load,
     )

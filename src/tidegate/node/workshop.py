@@ -9,12 +9,12 @@ from hashlib import sha256
 import msgspec
 
 from tidegate.adapters.bundles.folder import BundleFolder
+from tidegate.adapters.bundles.pins import PinFile
 from tidegate.adapters.catalog import load as load_adapter
 from tidegate.adapters.http.httptools_client.client import HttptoolsClient
 from tidegate.adapters.stores.price_file import load_prices
 from tidegate.api.arrival import Limits
-from tidegate.bundles.golden import check_golden
-from tidegate.bundles.manifest import check_encoder, unpack
+from tidegate.bundles.rollout import choose
 from tidegate.config.configuration import Configuration, ConfiguredUpstream
 from tidegate.domain.bundle import Bundle
 from tidegate.domain.guarantee import Guarantee
@@ -25,11 +25,12 @@ from tidegate.errors import BundleError, StateError
 from tidegate.gateway.generation import Generation
 from tidegate.gateway.learned import Learned
 from tidegate.node.learning import Load
+from tidegate.node.verified import read_verified
 from tidegate.ports import Clock, Encoder, Upstream
 from tidegate.routing.rules import compile_rules
 from tidegate.routing.table import route_table
 from tidegate.tasks.classify import LoadedTask, join
-from tidegate.tasks.scores import fuse, score
+from tidegate.tasks.scores import fuse
 
 Version = tuple[str, str]
 """Name and version of a bundle."""
@@ -45,6 +46,8 @@ class Built:
     generation: Generation
     configuration: Configuration
     unserved: Mapping[str, str]
+    held_back: Mapping[str, str]
+    """Tasks of which an older version serves, with what is wrong with the newer one."""
     limits: Limits
     pool: Mapping[str, tuple[ConfiguredUpstream, Upstream]]
     """Upstreams by name, with what each was made from."""
@@ -55,6 +58,15 @@ class Built:
         """Hash what decides answers: two processes that built the same give the same."""
         parts = [self.generation.content, self.generation.answer_content, sorted(self.unserved)]
         return sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Tasks by name: what answers, and why something does not."""
+
+    loaded: dict[str, LoadedTask]
+    unserved: dict[str, str]
+    held_back: dict[str, str]
 
 
 def make_upstream(
@@ -80,6 +92,7 @@ class Workshop:
         clock: Clock,
         encoder: Encoder,
         bundles: BundleFolder,
+        pins: PinFile,
         learned: Callable[[Configuration, Load], Awaitable[Learned]],
         guarantee: Callable[[str], Guarantee | None],
     ) -> None:
@@ -92,6 +105,7 @@ class Workshop:
         self._clock = clock
         self._encoder = encoder
         self._bundles = bundles
+        self._pins = pins
         self._pool: Mapping[str, tuple[ConfiguredUpstream, Upstream]] = {}
         self._checked: Mapping[Version, Checked] = {}
         self._prices: PriceTable | None = None
@@ -107,7 +121,8 @@ class Workshop:
         known = self._prices if keep else None
         prices = load_prices(configuration.prices) if known is None else known
         checked = dict(self._checked) if keep else {}
-        tasks, unserved = await self._tasks(configuration.tasks, checked, strict=strict)
+        found = await self._tasks(configuration.tasks, checked, strict=strict)
+        tasks = found.loaded
         learned = await self._learned(configuration, partial(self._load, checked=checked))
         loaded = (*tasks.values(), *learned.tasks.values())
         routes = configuration.routes
@@ -133,7 +148,15 @@ class Workshop:
             trace_share=configuration.tracing.policy.share if configuration.tracing else None,
         )
         used = {(one.bundle.name, one.bundle.version): (one.bundle, one.margin) for one in loaded}
-        return Built(generation, configuration, unserved, _limits(configuration), pool, used)
+        return Built(
+            generation,
+            configuration,
+            found.unserved,
+            found.held_back,
+            _limits(configuration),
+            pool,
+            used,
+        )
 
     def adopt(self, built: Built) -> None:
         """Take what was built as what is in use."""
@@ -179,30 +202,48 @@ class Workshop:
 
     async def _tasks(
         self, tasks: Sequence[Task], checked: dict[Version, Checked], *, strict: bool
-    ) -> tuple[dict[str, LoadedTask], dict[str, str]]:
-        loaded: dict[str, LoadedTask] = {}
-        unserved: dict[str, str] = {}
+    ) -> _Found:
+        found = _Found({}, {}, {})
+        pins = self._pins.load()
         for task in tasks:
-            version = self._version(task)
-            if version is None:
-                unserved[task.name] = f"there is no bundle `{task.bundle}` yet"
-                continue
-            try:
-                loaded[task.name] = await self._load(task, version, checked=checked)
-            except (BundleError, StateError) as error:
-                if strict:
-                    raise
-                unserved[task.name] = str(error)
-        return loaded, unserved
+            choice = choose(
+                task.bundle_version,
+                pins.get(task.bundle),
+                self._granted(task),
+                self._bundles.versions(task.bundle),
+            )
+            await self._find(task, choice.versions, checked, found)
+            why = found.unserved.get(task.name)
+            if strict and why is not None and choice.versions:
+                raise BundleError(why)
+        return found
 
-    def _version(self, task: Task) -> str | None:
-        """Give the version to serve: the pinned one, that of a granted guarantee, the newest."""
-        if task.bundle_version is not None or task.promise is None:
-            return task.bundle_version or self._bundles.latest(task.bundle)
-        guarantee = self._guarantee(task.name)
-        if guarantee is not None and guarantee.state == "granted":
-            return guarantee.bundle_version
-        return self._bundles.latest(task.bundle)
+    async def _find(
+        self,
+        task: Task,
+        versions: Sequence[str],
+        checked: dict[Version, Checked],
+        found: _Found,
+    ) -> None:
+        """Load the first version that passes its checks, and note why others before it did not."""
+        why: str | None = None
+        for version in versions:
+            try:
+                found.loaded[task.name] = await self._load(task, version, checked=checked)
+            except (BundleError, StateError) as error:
+                why = why or str(error)
+                continue
+            if why is not None:
+                found.held_back[task.name] = f"{version} serves: {why}"
+            return
+        found.unserved[task.name] = why or f"there is no bundle `{task.bundle}` yet"
+
+    def _granted(self, task: Task) -> str | None:
+        """Give the version that a granted guarantee is about."""
+        guarantee = None if task.promise is None else self._guarantee(task.name)
+        if guarantee is None or guarantee.state != "granted":
+            return None
+        return guarantee.bundle_version
 
     async def _load(
         self, task: Task, version: str, *, checked: dict[Version, Checked]
@@ -210,15 +251,9 @@ class Workshop:
         """Join a task with a version of its bundle; what was checked is not read again."""
         key = task.bundle, version
         if key not in checked:
-            checked[key] = await self._read(*key)
+            checked[key] = await read_verified(self._bundles, *key, self._encoder)
         bundle, margin = checked[key]
         return join(task, bundle, margin=margin, guarantee=self._guarantee(task.name))
-
-    async def _read(self, name: str, version: str) -> tuple[Bundle, float]:
-        """Read a bundle and check that it gives its golden scores here; with it, how far off."""
-        bundle = unpack(self._bundles.read(name, version), name=name, version=version)
-        check_encoder(bundle, self._encoder.fingerprint)
-        return bundle, check_golden(bundle, await golden_scores(bundle, self._encoder))
 
     def _answer_content(
         self,
@@ -245,12 +280,6 @@ class Workshop:
             ],
         ]
         return sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()
-
-
-async def golden_scores(bundle: Bundle, encoder: Encoder) -> list[list[float]]:
-    """Give what the head says here to the bundle's golden texts."""
-    texts = [golden.text for golden in bundle.golden]
-    return [score(bundle.head, text, await encoder.encode(text)) for text in texts]
 
 
 def _limits(configuration: Configuration) -> Limits:

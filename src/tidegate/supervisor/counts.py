@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tidegate.domain.metric import Family, Point
 from tidegate.supervisor.member import Member
-from tidegate.supervisor.together import lasting, together
+from tidegate.telemetry.together import together
 
 
 class Counts:
@@ -16,7 +16,8 @@ class Counts:
     def depart(self, member: Member) -> None:
         """Keep what a worker had counted when it last reported."""
         if member.report is not None:
-            self._departed = together([self._departed, lasting(member.report.families)])
+            lasting = [one for one in member.report.families if one.kind != "gauge"]
+            self._departed = together([self._departed, lasting])
 
     def families(self, members: Sequence[Member]) -> list[Family]:
         """Give everything, with what only the supervisor knows."""

@@ -91,6 +91,7 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
     content: str
     """Hash of what decides its answers; differs when workers read different files."""
     unserved: dict[str, str]
+    held_back: dict[str, str]
     encoder: str
 
 

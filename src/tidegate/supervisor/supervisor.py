@@ -146,6 +146,7 @@ class Supervisor:
             "generation": number,
             "needs_restart": needs_restart,
             "unserved": self._unserved(),
+            "held_back": self._held_back(),
         }
 
     async def rebuild(self, why: str) -> None:
@@ -203,6 +204,7 @@ class Supervisor:
             "reload_error": self.reload_error,
             "in_flight": sum(report.in_flight for report in reports),
             "unserved_tasks": self._unserved(),
+            "held_back": self._held_back(),
             "journal": {
                 "pending": sum(report.journal_pending for report in reports),
                 "lost": sum(report.journal_lost for report in reports),
@@ -315,10 +317,12 @@ class Supervisor:
         return [member for member in self.members if member.state != "ended"]
 
     def _unserved(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for member in self.members:
-            found |= {} if member.ready is None else member.ready.unserved
-        return found
+        ready = [member.ready for member in self.members if member.ready is not None]
+        return {name: why for one in ready for name, why in one.unserved.items()}
+
+    def _held_back(self) -> dict[str, str]:
+        ready = [member.ready for member in self.members if member.ready is not None]
+        return {name: why for one in ready for name, why in one.held_back.items()}
 
 
 @asynccontextmanager

@@ -278,6 +278,7 @@ def _ready(node: Node, prepared: Prepared | None = None) -> Ready:
         generation=built.generation.number,
         content=built.digest(),
         unserved=dict(built.unserved),
+        held_back=dict(built.held_back),
         encoder=node.parts.encoder.name,
     )
 

@@ -104,6 +104,22 @@ class BundleFolder:
             raise _unusable(target, error) from error
         return target
 
+    def add(self, name: str, version: str, files: Mapping[str, bytes]) -> Path:
+        """Add a version made elsewhere, newest or not, under a number that is free."""
+        target = self.path(name, version)
+        try:
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _lock(target.parent):
+                if _number(version) in {_number(one) for one in self.versions(name)}:
+                    raise BundleError(
+                        f"Bundle `{name}` got a version {_number(version)} in the meantime;"
+                        " unpack again."
+                    )
+                write_whole_folder(target, files, mode=0o700)
+        except OSError as error:
+            raise _unusable(target, error) from error
+        return target
+
     def _of(self, name: str) -> Path:
         if not PLAIN_NAME.fullmatch(name):
             raise BundleError(

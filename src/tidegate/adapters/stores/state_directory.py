@@ -68,6 +68,11 @@ class StatePaths:
         return self.root / "guarantees.sqlite"
 
     @property
+    def pins(self) -> Path:
+        """Which version of a bundle the operator chose."""
+        return self.root / "pins.json"
+
+    @property
     def bundles(self) -> Path:
         """Folder of bundles: `<name>/<version>/`."""
         return self.root / "bundles"

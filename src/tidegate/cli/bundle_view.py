@@ -1,0 +1,245 @@
+"""What `tidegate bundles` shows: bundles as JSON and as tables."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import typer
+from rich.console import Console, RenderableType
+from rich.table import Column, Table
+
+from tidegate.cli.rollout import in_force
+from tidegate.domain.bundle import Bundle
+from tidegate.errors import BundleError, StateError
+from tidegate.node.stock import Stock, Unpacked
+from tidegate.ports import Encoder
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One version in the list."""
+
+    bundle: str
+    version: str
+    is_newest: bool
+    is_pinned: bool
+    created: float | None = None
+    labels: int | None = None
+    rows: int | None = None
+    accuracy: float | None = None
+    why: str = ""
+    """What is wrong with it."""
+
+
+class Details(msgspec.Struct, frozen=True, kw_only=True):
+    """One version as a whole, without its weights."""
+
+    bundle: str
+    version: str
+    content_hash: str
+    created: float
+    encoder: str
+    labels: tuple[str | bool, ...]
+    questions: tuple[str, ...]
+    parts: list[str]
+    metrics: object
+    provenance: object
+    licence: str | None
+    is_pinned: bool
+    size_bytes: int
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a version may serve here."""
+
+    bundle: str
+    version: str
+    is_good: bool
+    golden_deviation: float | None = None
+    why: str = ""
+
+
+class Packed(msgspec.Struct, frozen=True, kw_only=True):
+    """An archive that was written."""
+
+    path: str
+    size_bytes: int
+
+
+class Added(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that came from an archive."""
+
+    bundle: str
+    version: str
+    was: str
+    is_new: bool
+    newest: str | None
+    pinned: str | None
+    generation: int | None
+
+    @property
+    def text(self) -> str:
+        """Say it to a person."""
+        lines = [f"`{self.bundle}` {self.version} " + ("is added" if self.is_new else "was there")]
+        if self.version != self.was:
+            lines.append(f"it was {self.was} in the archive; that number is taken here")
+        if self.pinned not in (None, self.version):
+            lines.append(f"{self.pinned} is pinned and serves")
+        elif self.newest != self.version:
+            lines.append(
+                f"{self.newest} is newer and serves;"
+                f" to choose: tidegate bundles pin {self.bundle}@{self.version}"
+            )
+        return "\n".join([*lines, in_force(self.generation)])
+
+
+def told(found: object, *, json: bool, text: Callable[[], str | RenderableType]) -> None:
+    """Print JSON, or what a person reads."""
+    if json:
+        typer.echo(msgspec.json.encode(found).decode())
+        return
+    Console(markup=False, highlight=False, soft_wrap=True).print(text())
+
+
+def rows(stock: Stock) -> list[Row]:
+    """Give all versions of all bundles."""
+    return [_row(stock, name, version) for name, version in stock.all()]
+
+
+def listing(found: Sequence[Row]) -> RenderableType:
+    """Lay the list out."""
+    if not found:
+        return "no bundles yet: tidegate train FILE.jsonl --task NAME"
+    titles = ("bundle", "version", "", "created", "labels", "rows", "accuracy")
+    table = Table(*(Column(title, no_wrap=True) for title in titles))
+    for one in found:
+        mark = "pinned" if one.is_pinned else "newest" if one.is_newest else ""
+        if one.why:
+            table.add_row(one.bundle, one.version, "unusable", one.why)
+        else:
+            accuracy = "" if one.accuracy is None else f"{one.accuracy:.1%}"
+            numbers = (str(one.labels), str(one.rows), accuracy)
+            table.add_row(one.bundle, one.version, mark, _day(one.created), *numbers)
+    return table
+
+
+def details(stock: Stock, name: str, version: str) -> Details:
+    """Give one version as a whole."""
+    bundle = stock.read(name, version)
+    return Details(
+        bundle=name,
+        version=version,
+        content_hash=bundle.content_hash,
+        created=bundle.created,
+        encoder=bundle.encoder,
+        labels=bundle.head.labels,
+        questions=bundle.questions,
+        parts=_parts(bundle),
+        metrics=bundle.metrics,
+        provenance=bundle.provenance,
+        licence=bundle.licence,
+        is_pinned=stock.pinned(name) == version,
+        size_bytes=stock.size_bytes(name, version),
+    )
+
+
+def described(found: Details) -> str:
+    """Write a version out, a line a fact."""
+    facts = msgspec.to_builtins(found)
+    lines = []
+    for name, value in facts.items():
+        if name == "created":
+            shown = _day(value)
+        elif isinstance(value, list):
+            shown = ", ".join(str(one) for one in value) or "none"
+        elif isinstance(value, dict):
+            shown = "  ".join(f"{key}={_short(one)}" for key, one in value.items())
+        else:
+            shown = "not stated" if value is None else str(value)
+        lines.append(f"{name:13} {shown}")
+    return "\n".join(lines)
+
+
+async def verdicts(
+    stock: Stock, wanted: Sequence[tuple[str, str]], encoder: Encoder
+) -> list[Verdict]:
+    """Check versions one after another."""
+    found = []
+    for name, version in wanted:
+        try:
+            deviation = await stock.verify(name, version, encoder)
+        except (BundleError, StateError) as error:
+            found.append(Verdict(bundle=name, version=version, is_good=False, why=str(error)))
+        else:
+            found.append(
+                Verdict(bundle=name, version=version, is_good=True, golden_deviation=deviation)
+            )
+    return found
+
+
+def verdicts_text(found: Sequence[Verdict]) -> str:
+    """Give a line a version."""
+    lines = [
+        f"{one.bundle} {one.version}: good, golden scores within {one.golden_deviation:.4f}"
+        if one.is_good
+        else f"{one.bundle} {one.version}: {one.why}"
+        for one in found
+    ]
+    return "\n".join(lines) or "no bundles yet"
+
+
+def packed(path: Path, size_bytes: int) -> Packed:
+    """Tell where an archive is."""
+    return Packed(path=str(path), size_bytes=size_bytes)
+
+
+def unpacked(stock: Stock, made: Unpacked, generation: int | None) -> Added:
+    """Tell what became of an archive."""
+    name = made.bundle.name
+    return Added(
+        bundle=name,
+        version=made.bundle.version,
+        was=made.was,
+        is_new=made.is_new,
+        newest=stock.newest(name),
+        pinned=stock.pinned(name),
+        generation=generation,
+    )
+
+
+def _row(stock: Stock, name: str, version: str) -> Row:
+    row = Row(
+        bundle=name,
+        version=version,
+        is_newest=version == stock.newest(name),
+        is_pinned=version == stock.pinned(name),
+    )
+    try:
+        bundle = stock.read(name, version)
+    except (BundleError, StateError) as error:
+        return msgspec.structs.replace(row, why=str(error))
+    return msgspec.structs.replace(
+        row,
+        created=bundle.created,
+        labels=len(bundle.head.labels),
+        rows=bundle.metrics.rows,
+        accuracy=bundle.metrics.accuracy,
+    )
+
+
+def _parts(bundle: Bundle) -> list[str]:
+    optional = {
+        "ngrams": bundle.head.ngrams,
+        "static": bundle.static,
+        "novelty": bundle.novelty,
+    }
+    return ["head", *(name for name, part in optional.items() if part is not None)]
+
+
+def _short(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _day(seconds: float | None) -> str:
+    from datetime import UTC, datetime
+
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,112 @@
+"""The bundles of a state directory as an operator handles them: look, check, ship, pin."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate.adapters.bundles.archive import archive_name, read_archive, write_archive
+from tidegate.adapters.bundles.folder import BundleFolder
+from tidegate.adapters.bundles.pins import PinFile
+from tidegate.adapters.stores.state_directory import StatePaths
+from tidegate.bundles.manifest import named, renumbered, unpack
+from tidegate.bundles.rollout import before, choose
+from tidegate.domain.bundle import Bundle
+from tidegate.errors import BundleError
+from tidegate.node.verified import check_here, read_verified
+from tidegate.ports import Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A version that came from an archive."""
+
+    bundle: Bundle
+    was: str
+    """Its version in the archive; another one here when the number was taken."""
+    is_new: bool
+    """False: it was there already."""
+
+
+class Stock:
+    """All bundles of one state directory, and which of them are pinned."""
+
+    def __init__(self, paths: StatePaths) -> None:
+        self._folder = BundleFolder(paths.bundles)
+        self._pins = PinFile(paths.pins)
+
+    def find(self, wanted: str) -> tuple[str, str]:
+        """Read `NAME` or `NAME@VERSION`; a bare name is the version that is to serve."""
+        name, _, version = wanted.partition("@")
+        versions = self._folder.versions(name)
+        if not versions:
+            known = ", ".join(f"`{one}`" for one in self._folder.names()) or "none"
+            raise BundleError(f"There is no bundle `{name}` (there are: {known}).")
+        if version and version not in versions:
+            raise BundleError(
+                f"There is no version {version} of `{name}` (there are: {', '.join(versions)})."
+            )
+        return name, version or choose(None, self.pinned(name), None, versions).versions[0]
+
+    def all(self) -> list[tuple[str, str]]:
+        """List every version of every bundle, oldest first."""
+        names = self._folder.names()
+        return [(name, version) for name in names for version in self._folder.versions(name)]
+
+    def pinned(self, name: str) -> str | None:
+        """Give the pinned version of a bundle."""
+        return self._pins.load().get(name)
+
+    def newest(self, name: str) -> str | None:
+        """Give the newest version of a bundle."""
+        return self._folder.latest(name)
+
+    def read(self, name: str, version: str) -> Bundle:
+        """Read a version and check its hashes and values; raises BundleError."""
+        return unpack(self._folder.read(name, version), name=name, version=version)
+
+    def size_bytes(self, name: str, version: str) -> int:
+        """Give the size of all files of a version."""
+        return sum(len(content) for content in self._folder.read(name, version).values())
+
+    async def verify(self, name: str, version: str, encoder: Encoder) -> float:
+        """Check all that a node checks before it serves; gives the deviation of golden scores."""
+        _, deviation = await read_verified(self._folder, name, version, encoder)
+        return deviation
+
+    def pack(self, name: str, version: str, target: Path | None) -> tuple[Path, int]:
+        """Write a version into an archive; gives its path and size."""
+        self.read(name, version)
+        path = Path(archive_name(name, version)) if target is None else target
+        return path, write_archive(path, self._folder.read(name, version))
+
+    async def unpack(self, archive: Path, encoder: Encoder) -> Unpacked:
+        """Check an archive as a node would, then add its version; raises, and nothing is there."""
+        files = read_archive(archive)
+        name, was = named(files, str(archive))
+        bundle = unpack(files, name=name, version=was)
+        await check_here(bundle, encoder)
+        versions = self._folder.versions(name)
+        known = next((one for one in versions if _same(one, was)), None)
+        if known is not None:
+            return Unpacked(self.read(name, known), was, is_new=False)
+        version = was
+        if _number(was) in {_number(one) for one in versions}:
+            version, files = renumbered(files, self._folder.next_number(name))
+        self._folder.add(name, version, files)
+        return Unpacked(self.read(name, version), was, is_new=True)
+
+    def pin(self, name: str, version: str | None) -> str | None:
+        """Pin a version that was checked, or none; gives what was pinned before."""
+        return self._pins.put(name, version)
+
+    def earlier(self, name: str, version: str) -> str:
+        """Give the version before this one; raises BundleError when there is none."""
+        return before(version, self._folder.versions(name))
+
+
+def _number(version: str) -> int:
+    return int(version.partition("-")[0])
+
+
+def _same(one: str, other: str) -> bool:
+    """Tell whether two versions have the same content: their hashes say so."""
+    return one.partition("-")[2] == other.partition("-")[2]
