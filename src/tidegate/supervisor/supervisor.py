@@ -164,25 +164,26 @@ class Supervisor:
         await self.look(SCRAPE_S)
         return sum(one.report.in_flight for one in self.members if one.report is not None)
 
-    async def look(self, timeout_s: float) -> list[Member]:
+    async def look(self, timeout_s: float) -> dict[Member, WorkerLost]:
         """Ask all workers how they stand; give those that did not answer."""
+        lost: dict[Member, WorkerLost] = {}
 
-        async def one(member: Member) -> Member | None:
+        async def one(member: Member) -> None:
             try:
                 answer = await member.ask(Look(), timeout_s)
-            except WorkerLost:
-                return member
-            if isinstance(answer, Report):
-                member.report = answer
-            return None
+            except WorkerLost as error:
+                lost[member] = error
+            else:
+                if isinstance(answer, Report):
+                    member.report = answer
 
-        seen = await asyncio.gather(*(one(member) for member in self._serving()))
-        return [member for member in seen if member is not None]
+        await asyncio.gather(*(one(member) for member in self._serving()))
+        return lost
 
     async def watch(self) -> None:
         """Look after all workers once; replace those that are silent."""
-        for member in await self.look(LOOK_S):
-            self._lose(member, f"silent for {LOOK_S:g} s")
+        for member, error in (await self.look(LOOK_S)).items():
+            self._lose(member, str(error))
         for member in self._serving():
             if member.report is not None and member.report.is_stopping:
                 await self._cover(member)
@@ -307,6 +308,9 @@ class Supervisor:
             member.kill()
 
     def _lose(self, member: Member, why: str) -> None:
+        """End a worker that does not follow; another takes its place."""
+        if self._stopping.is_set():
+            return
         self.log.event("worker.lost", worker=member.number, why=why)
         member.kill()
 

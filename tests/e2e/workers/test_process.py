@@ -44,6 +44,7 @@ async def test_sigterm_lets_a_stream_end_and_takes_no_more(tmp_path: Path) -> No
             assert rest.endswith(DONE)
             assert stopping["in_flight"] == 1
             assert await child.ended() == 0
+            assert "worker.lost" not in [line["event"] for line in child.lines]
     assert len(answered(tmp_path)) == 1
 
 
