@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from tidegate.adapters.private_file import locked
 from tidegate.errors import StateError
 
 Migration = Sequence[str]
@@ -24,18 +25,9 @@ def open_file(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection
     Raises StateError for a file that is newer, damaged or cannot be written.
     """
     try:
-        connection = sqlite3.connect(
-            path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-        )
-        try:
-            path.chmod(0o600)
-            connection.execute("PRAGMA journal_mode = WAL")
-            # A row leaves its journal once it is here, so here it must survive a power cut.
-            connection.execute("PRAGMA synchronous = FULL")
-            _migrate(connection, path, migrations)
-        except BaseException:
-            connection.close()
-            raise
+        # Workers open at the same moment; neither WAL nor a migration may be begun twice.
+        with locked(path):
+            connection = _opened(path, migrations)
     except (sqlite3.Error, OSError) as error:
         raise StateError(
             f"`{path}` cannot be opened: {error}; if it is damaged, move it away and restart"
@@ -66,6 +58,22 @@ def open_for_reading(path: Path, migrations: Sequence[Migration]) -> sqlite3.Con
     if version != len(migrations):
         connection.close()
         raise StateError(_wrong_version(path, version, len(migrations)))
+    return connection
+
+
+def _opened(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+    )
+    try:
+        path.chmod(0o600)
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A row leaves its journal once it is here, so here it must survive a power cut.
+        connection.execute("PRAGMA synchronous = FULL")
+        _migrate(connection, path, migrations)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
