@@ -2,7 +2,8 @@
 
 A closed loop sends a chat request of about 300 bytes to a canned upstream: directly, through
 Tidegate and, with `--peers`, through other gateways, in interleaved rounds of one run. Tidegate
-runs as installed: one worker, API key, routing, journal and ledger on, cache off.
+runs as installed: one worker, API key, routing, journal and ledger on, cache off; and once more
+with two workers.
 
 - `added_p50_ms`, `added_p99_ms`: latency at one client, less that of the direct way in the same
   round.
@@ -12,6 +13,7 @@ runs as installed: one worker, API key, routing, journal and ledger on, cache of
   two events of a stream (40 events, one each 5 ms), less the direct way's.
   `stream_event_added_ms`: median time of one event from the upstream's write to the client's read,
   less the direct way's. `stream_first_added_ms`: the same from the request to the first event.
+- `rps_32_workers2`: `rps_32` with two workers. On two cores they share them with the load.
 - `vs_litellm_rps`, `vs_portkey_rps`, `vs_tensorzero_rps`: our `rps_32` over theirs.
 """
 
@@ -29,7 +31,7 @@ from benchmarks.harness.result import Measured, Row, rounded
 from benchmarks.harness.rounds import Figure, added, exactly, over_rounds, times, turns
 from benchmarks.harness.run import Benchmark, main
 from benchmarks.load.sample import FULL, QUICK, Sample, Tool, Windows, take, warm_up
-from benchmarks.servers.line_up import DIRECT, NODE, PEERS, LineUp, add_peers, assemble
+from benchmarks.servers.line_up import DIRECT, NODE, PEERS, TWO_WORKERS, LineUp, add_peers, assemble
 
 GOALS = (
     Goal("added_p50_ms", "<=", 0.60, "issue 2"),
@@ -49,7 +51,7 @@ def measure(options: Options, progress: Progress) -> Measured:
     rounds, windows = (QUICK_ROUNDS, QUICK) if options.quick else (ROUNDS, FULL)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="overhead-")))
-        progress.expect(len(PEERS) + 2 if options.peers else 2)
+        progress.expect(len(PEERS) + 3 if options.peers else 3)
         line_up = assemble(stack, folder, progress)
         if options.peers:
             add_peers(line_up, stack, folder, options.cache, progress)
@@ -120,6 +122,9 @@ def summarise(
     """Figures of the node, with a row for each of the others and for what failed."""
     ours = [sample.rps for sample in samples[NODE]]
     figures = _figures(samples[NODE], samples[DIRECT], rss_mb[NODE])
+    if TWO_WORKERS in samples:
+        both = [sample.rps for sample in samples[TWO_WORKERS]]
+        figures["rps_32_workers2"] = over_rounds(both)
     figures |= {
         peer.figure: times(ours, [sample.rps for sample in samples[peer.name]])
         for peer in PEERS

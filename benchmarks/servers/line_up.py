@@ -20,6 +20,7 @@ from benchmarks.servers.served import Served, Upstreams
 DIRECT = "direct to the upstream"
 PROXY = "nginx as reverse proxy"
 NODE = "tidegate"
+TWO_WORKERS = "tidegate, 2 workers"
 PEERS = (litellm.PEER, portkey.PEER, tensorzero.PEER)
 _CHAT = "/v1/chat/completions"
 _PACED_MODEL = "gpt-paced"
@@ -63,6 +64,8 @@ def assemble(stack: ExitStack, folder: Path, progress: Progress) -> LineUp:
         line_up.add(PROXY, _proxy(stack, folder, line_up.upstreams))
     progress.step("start tidegate")
     line_up.add(NODE, _node(stack, folder, line_up.upstreams))
+    progress.step("start tidegate with 2 workers")
+    line_up.add(TWO_WORKERS, _node(stack, folder / "workers", line_up.upstreams, workers=2))
     return line_up
 
 
@@ -106,8 +109,10 @@ def _proxy(stack: ExitStack, folder: Path, upstreams: Upstreams) -> Served:
     )
 
 
-def _node(stack: ExitStack, folder: Path, upstreams: Upstreams) -> Served:
-    node = stack.enter_context(running_node(folder, _config(upstreams)))
+def _node(stack: ExitStack, folder: Path, upstreams: Upstreams, workers: int = 1) -> Served:
+    folder.mkdir(exist_ok=True)
+    config = {**_config(upstreams), "workers": workers}
+    node = stack.enter_context(running_node(folder, config))
     key = {"Authorization": f"Bearer {node.key}"}
     return Served(
         process=node.process,

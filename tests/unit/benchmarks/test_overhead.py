@@ -2,7 +2,7 @@ from benchmarks.harness.goals import judge
 from benchmarks.load.sample import Sample
 from benchmarks.load.streams import Paced
 from benchmarks.overhead import GOALS, ROUNDS, summarise
-from benchmarks.servers.line_up import DIRECT, NODE, PEERS
+from benchmarks.servers.line_up import DIRECT, NODE, PEERS, TWO_WORKERS
 
 LITELLM = PEERS[0].name
 RSS = {DIRECT: 10.0, NODE: 90.0, LITELLM: 350.0}
@@ -47,6 +47,18 @@ def test_figures_of_absent_peers_are_left_out_and_their_targets_open() -> None:
         "vs_portkey_rps": None,
         "vs_tensorzero_rps": None,
     }
+
+
+def test_two_workers_have_a_figure_and_a_row_of_their_own() -> None:
+    taken = {
+        DIRECT: samples(p50_ms=0.1, rps=9e4),
+        NODE: samples(p50_ms=0.5, rps=6e3),
+        TWO_WORKERS: samples(p50_ms=0.5, rps=9e3),
+    }
+    measured = summarise(taken, {**RSS, TWO_WORKERS: 300.0}, failed={}, notes=())
+    assert measured.figures["rps_32"].value == 6e3
+    assert measured.figures["rps_32_workers2"].value == 9e3
+    assert measured.peers[TWO_WORKERS]["rss_mb"] == 300
 
 
 def test_every_peer_has_a_figure_with_a_target() -> None:
