@@ -20,6 +20,8 @@ GROWTH = 1.4
 """Fit again when rows have grown by this: 15 fits from 100 rows to 15,000."""
 LEAST_GROWTH = 0.1
 """Fit again no sooner than this, even when the last verdict lacked less."""
+MOST_GROWTH = 2.5
+"""Fit again at this, however much the last verdict lacked."""
 FEWEST_CLASSES = 2
 FIRST_OF_CLASS = 3
 """Fitting rows a class, on average: with fewer a head of many classes is good for nothing."""
@@ -57,8 +59,8 @@ def is_due(progress: Progress) -> bool:
     if progress.lacking is not None:
         # A verdict is an estimate: it may ask again, but not for every single row.
         wanted = before + max(progress.lacking, math.ceil(before * LEAST_GROWTH))
-        if counts.useful >= wanted:
-            return True
+        # More rows also make a better head, which may need fewer than the last one said.
+        return counts.useful >= min(wanted, before * MOST_GROWTH)
     ripe = ripe_at(counts)
     if counts.useful >= ripe > before:
         return True

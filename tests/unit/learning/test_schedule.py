@@ -42,6 +42,8 @@ def test_what_a_verdict_lacked_is_waited_for_and_no_longer() -> None:
     assert is_due(lacked)
     assert not is_due(Progress(counts(fit=114), 100, 50, lacking=15))
     assert not is_due(Progress(counts(fit=114), 100, 50, lacking=1))
+    assert not is_due(Progress(counts(fit=324), 100, 50, lacking=9_000))
+    assert is_due(Progress(counts(fit=325), 100, 50, lacking=9_000))
 
 
 def test_purged_rows_are_fitted_without_at_once() -> None:
