@@ -82,7 +82,7 @@ def fit(bench: Bench, intents: IntentSet) -> Fit:
     bench.progress.step(f"{intents.name}: fit")
     assigned = folds(rows.groups)
     targets = np.array(rows.targets, dtype=np.int64)
-    fitted = _fitted(bench, encoded, rows, assigned)
+    fitted = fit_of(bench, encoded, rows, assigned)
     generator = np.random.default_rng(bench.seed)
     return Fit(rows, fitted, measure(fitted["scores"], targets, assigned, rows.labels, generator))
 
@@ -162,7 +162,7 @@ def vectors(bench: Bench, texts: Sequence[str]) -> Float32:
     return kept(bench.cache, name, compute)["vectors"]
 
 
-def _fitted(bench: Bench, vectors: Float32, rows: TrainingSet, assigned: Integers) -> Arrays:
+def fit_of(bench: Bench, vectors: Float32, rows: TrainingSet, assigned: Integers) -> Arrays:
     """Fit once for each content of rows, vectors, folds and fitting code."""
     targets = np.array(rows.targets, dtype=np.int64)
     parts = (vectors.tobytes(), targets.tobytes(), assigned.tobytes())

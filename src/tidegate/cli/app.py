@@ -11,6 +11,7 @@ from tidegate.cli import (
     config,
     demo,
     doctor,
+    guarantee,
     import_config,
     keys,
     labels,
@@ -51,6 +52,7 @@ app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("reload")(reload.reload)
 app.command("train")(train.train)
+app.command("guarantee")(guarantee.guarantee)
 app.command("tasks")(tasks.tasks)
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(ledger.app, name="ledger")

@@ -10,16 +10,18 @@ whatever the distribution, because grids do not depend on test rows (`grid.py`).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.domain.guarantee import CriticalClass, Level, Stratum
+from tidegate.domain.guarantee import CriticalClass, Infeasible, Level, Stratum
 from tidegate.learning.audit_rows import AuditRows
 from tidegate.learning.grid import Grid, Plan, Terms, usable
 from tidegate.statistics import binomial
 from tidegate.statistics.calibration import Float64, Integers
+from tidegate.statistics.risk_control import threshold
 from tidegate.statistics.sequences import leading
 
 
@@ -51,6 +53,32 @@ def verdict(plan: Plan, rows: AuditRows, terms: Terms) -> Verdict:
         strata=_strata(tested, own, plan.allowed),
         rows=len(tested),
     )
+
+
+def averaged(rows: AuditRows, alphas: Sequence[float]) -> Verdict:
+    """Choose thresholds by conformal risk control: wrong and local <= alpha, on average.
+
+    There is no confidence in it and so no level to spend; the upper bound is what was observed.
+    """
+    levels: list[Level] = []
+    cut: float | None = None
+    for alpha in alphas:
+        cut = threshold(rows.scores, rows.is_wrong, alpha)
+        accepted = rows.scores >= (math.inf if cut is None else cut)
+        count, errors = int(accepted.sum()), int((accepted & rows.is_wrong).sum())
+        share = count / max(len(rows), 1)
+        lacking = None if cut is not None else _none_on_average(rows, alpha)
+        observed = (errors + 1) / (len(rows) + 1)
+        levels.append(Level(alpha, cut, count, errors, share, observed, lacking))
+    own = math.inf if cut is None else cut
+    return Verdict(tuple(levels), (), _strata(rows, own, frozenset(rows.strata)), len(rows))
+
+
+def _none_on_average(rows: AuditRows, alpha: float) -> Infeasible:
+    """Count the rows at which one error would be at most alpha: 1 / alpha - 1."""
+    missing = max(math.ceil(1.0 / alpha) - 1 - len(rows), 0)
+    few = f"{len(rows)} rows are too few to show {alpha:g} on average"
+    return Infeasible(few, missing or None, 0.0, missing or None, None)
 
 
 def p_values(rows: AuditRows, thresholds: Float64, alpha: float) -> Float64:

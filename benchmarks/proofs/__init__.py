@@ -1,0 +1,1 @@
+"""Whether guarantees keep what they promise: known populations, real rows, whole streams."""

@@ -1,0 +1,74 @@
+"""`tidegate guarantee`: test what a bundle may answer here, on labels that it has never seen."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def guarantee(
+    task: Annotated[str, typer.Argument(help="A task of the configuration.")],
+    labels: Annotated[
+        Path,
+        typer.Option(
+            help="JSON lines: text, label (null: fits none), optionally family. You vouch that"
+            " the bundle was not fitted on them."
+        ),
+    ],
+    max_error: Annotated[
+        float | None,
+        typer.Option(min=0.0001, max=0.4999, help="Default: `tasks.NAME.max_error`."),
+    ] = None,
+    delta: Annotated[
+        float | None,
+        typer.Option(min=0.0001, max=0.4999, help="1 - confidence; default as configured."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration; default `tidegate.yaml` here.")
+    ] = None,
+    state: Annotated[Path | None, typer.Option(help="State directory.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Test the task's bundle on the rows of LABELS and store the verdict; then `tidegate reload`.
+
+    Exit code 0 when a guarantee was granted, 3 when it is infeasible with these rows.
+    """
+    import os
+    import time
+
+    from tidegate.adapters.bundles.folder import BundleFolder
+    from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
+    from tidegate.adapters.stores.state_directory import open_state_directory
+    from tidegate.cli.configured import Overrides, configured
+    from tidegate.cli.guarantee_view import INFEASIBLE, promise_of, report, task_of
+    from tidegate.cli.train_view import progress, read_rows_file
+    from tidegate.config.load import default_state_directory
+    from tidegate.node.proving import Trial, prove
+    from tidegate.node.training import bundled_encoder
+
+    known = task_of(configured(config, Overrides())().tasks, task)
+    promise = promise_of(known, max_error=max_error, delta=delta)
+    trial = Trial(known, promise, read_rows_file(labels), str(labels), time.time())
+    paths = open_state_directory(state or default_state_directory())
+    store = SqliteGuarantees.open(paths.guarantees)
+    encoder = bundled_encoder(len(os.sched_getaffinity(0)))
+    try:
+        with progress() as advance:
+            outcome = prove(
+                trial,
+                encoder,
+                BundleFolder(paths.bundles),
+                store,
+                lambda done, total: advance("encode", done, total),
+            )
+    finally:
+        encoder.close()
+        store.close()
+    if json:
+        import msgspec
+
+        typer.echo(msgspec.json.encode(outcome).decode())
+    else:
+        report(outcome)
+    if outcome.guarantee.state != "granted":
+        raise typer.Exit(INFEASIBLE)
