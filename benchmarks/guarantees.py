@@ -164,8 +164,8 @@ def _coverages(
         "coverage_vs_oracle": exactly(granted / best if best else 0.0),
     }
     notes = [
-        f"clinc150: fitted on the train part, measured on {inside} rows in scope and {outside}"
-        f" out of it; granted at 2 % with {dev.inside} test rows: coverage {granted:.3f}",
+        f"clinc150: fitted on train, measured on {inside} rows in scope, {outside} out of it",
+        f"granted at 2 % with {dev.inside} test rows: coverage {granted:.3f}",
         f"banking77: {len(banking.scores)} rows, accuracy {1 - banking.is_wrong.mean():.3f}",
     ]
     return figures, notes
@@ -210,14 +210,15 @@ def _broken(
         f" {one.coverage:.3f}"
         for alpha, one in exact.items()
     )
-    attempts = [sum(one.attempts for one in kind) / runs for kind in sequential]
-    grants = [sum(one.grants for one in kind) / runs for kind in sequential]
-    return figures, [
-        f"{count} draws each, {told}",
-        f"{runs} streams of each kind: heads that never deserve it {rates[0]:.1%} false,"
-        f" {attempts[0]:.1f} attempts; heads that grow better {rates[1]:.1%} false,"
-        f" {attempts[1]:.1f} attempts, {grants[1]:.1f} grants",
-    ]
+    notes = [f"{count} draws each, {told}"]
+    for index, kind in enumerate(("never deserve it", "grow better")):
+        grants = sum(one.grants for one in sequential[index]) / runs
+        attempts = sum(one.attempts for one in sequential[index]) / runs
+        notes.append(
+            f"{runs} streams of heads that {kind}: {rates[index]:.1%} false, {grants:.1f} grants in"
+            f" {attempts:.1f} attempts"
+        )
+    return figures, notes
 
 
 def _median(values: Float64) -> Figure:

@@ -98,7 +98,7 @@ def rows_needed(rates: Float64, aim: Aim) -> Integers:
 
 def _hopeless(rates: Float64, aim: Aim, noise: NoiseFloor | None) -> Infeasible:
     """Name the upstream's own noise where that is why."""
-    reason = "no calibration row may be answered"
+    reason = "each language and region has too few calibration rows to be answered here"
     if len(rates):
         reason = (
             f"even the surest calibration rows are wrong at a rate of {float(rates.min()):.3f},"

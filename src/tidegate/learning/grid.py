@@ -79,6 +79,8 @@ class _Curve:
     """Coverage."""
     rates: Float64
     """Loss among the accepted, pulled a little towards 1/2 where they are few."""
+    is_clean: Bools
+    """Where none of the accepted is wrong: too few rows to call anything hopeless."""
     missed: tuple[tuple[Float64, float], ...]
     """For each critical label: rate of missed ones at each cut, and its share of all rows."""
 
@@ -127,6 +129,7 @@ def _curve(rows: AuditRows) -> _Curve:
         cuts=ranked[ends],
         shares=(ends + 1) / max(len(ranked), 1),
         rates=(np.cumsum(is_wrong)[ends] + 0.5) / (ends + 2.0),
+        is_clean=np.cumsum(is_wrong)[ends] == 0,
         missed=tuple(
             (_missed(is_wrong, is_it[order], ends), float(is_it.mean()))
             for is_it in rows.critical.values()
@@ -171,10 +174,11 @@ def _promise(rates: Float64, counts: Float64, aim: Aim) -> Float64:
 
 def _lacking(curve: _Curve, aim: Aim, noise: NoiseFloor | None, traffic: Traffic) -> Infeasible:
     """Name what holds a grant back: all rows, or those of a critical label."""
-    found = infeasible(curve.rates, curve.shares, aim, noise, traffic)
-    for rates, share in curve.missed:
+    rates = np.where(curve.is_clean, np.minimum(curve.rates, aim.alpha / 2.0), curve.rates)
+    found = infeasible(rates, curve.shares, aim, noise, traffic)
+    for missed, share in curve.missed:
         of_class = Aim(aim.alpha, aim.level, math.floor(share * aim.test_rows))
-        ones = infeasible(rates, np.ones(len(rates)), of_class, noise, traffic)
+        ones = infeasible(missed, np.ones(len(missed)), of_class, noise, traffic)
         scaled = _of_class(ones, share, traffic)
         if (scaled.further_requests or math.inf) > (found.further_requests or math.inf):
             found = scaled

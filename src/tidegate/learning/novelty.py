@@ -60,9 +60,8 @@ def _shape(vectors: Float32, targets: Integers, labels: int) -> Novelty:
     """Fit means and covariances: (v - m_c)' A (v - m_c) - (v - m)' B (v - m), multiplied out."""
     rows = vectors.astype(np.float64)
     counts = np.bincount(targets, minlength=labels).astype(np.float64)
-    sums = np.zeros((labels, rows.shape[1]))
-    np.add.at(sums, targets, rows)
-    means = sums / np.maximum(counts, 1.0)[:, None]
+    member = (targets[:, None] == np.arange(labels)[None, :]).astype(np.float64)
+    means = (member.T @ rows) / np.maximum(counts, 1.0)[:, None]
     overall = rows.mean(axis=0)
     within, whole = _inverse(rows - means[targets]), _inverse(rows - overall)
     pulled: Float64 = means @ within

@@ -132,3 +132,11 @@ def test_distinct_decisions_count_each_text_once() -> None:
     rows = replace(_rows(3_000, 2), groups=np.arange(3_000) // 3)
     _, found = _run(_rows(1_000, 1), rows, Terms((0.05,), 0.05, unit="distinct decision"))
     assert found.rows == 1_000
+
+
+def test_rows_without_an_error_are_called_too_few_never_hopeless() -> None:
+    rows = replace(_rows(200, 1), is_wrong=np.zeros(200, dtype=bool))
+    _, found = _run(rows, rows, Terms((0.001,), 0.05))
+    lacking = found.levels[0].infeasible
+    assert lacking is not None
+    assert lacking.further_accepted is not None

@@ -1,0 +1,91 @@
+"""`tidegate guarantee`, with the encoder that ships."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner, Result
+
+from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
+from tidegate.cli.guarantee import guarantee
+from tidegate.cli.train import train
+from tidegate.errors import ConfigError, FitError
+
+PLACES = ("Paris", "Rome", "Oslo", "Lima", "Cairo", "Quito", "Delhi", "Kyoto", "Accra", "Perth")
+WEATHER = ("will it rain in {}", "how warm is it in {}", "the forecast for {} please")
+MONEY = ("send money to my bank in {}", "the exchange rate in {}", "pay my rent in {}")
+CONFIG = """
+tasks:
+  topic:
+    max_error: 0.2
+    client_max_errors: [0.1]
+    question: {type: choice, instructions: Which, choices: [{value: weather}, {value: money}]}
+"""
+
+
+def _rows(path: Path, suffix: str, days: int) -> Path:
+    rows = [
+        {"text": f"{text.format(place)} {suffix} {day}", "label": label}
+        for label, texts in (("weather", WEATHER), ("money", MONEY))
+        for text in texts
+        for place in PLACES
+        for day in range(days)
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    monkeypatch.chdir(tmp_path)
+    Path("tidegate.yaml").write_text(CONFIG)
+    return CliRunner()
+
+
+def _app() -> Typer:
+    app = Typer()
+    app.command("train")(train)
+    app.command("guarantee")(guarantee)
+    return app
+
+
+def _call(run: CliRunner, *arguments: str) -> Result:
+    return run.invoke(_app(), [*arguments, "--state", "state"])
+
+
+def test_a_bundle_is_tested_and_the_verdict_kept(run: CliRunner, tmp_path: Path) -> None:
+    fitted = _rows(tmp_path / "fit.jsonl", "on day", 1)
+    labels = _rows(tmp_path / "gold.jsonl", "at hour", 5)
+    assert _call(run, "train", str(fitted), "--task", "topic").exit_code == 0
+
+    done = _call(run, "guarantee", "topic", "--labels", str(labels), "--json")
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)["guarantee"]
+    assert said["state"] == "granted"
+    assert [level["alpha"] for level in said["levels"]] == [0.1, 0.2]
+    assert said["labels"]["kind"] == "gold"
+
+    store = SqliteGuarantees.open_to_read(tmp_path / "state" / "guarantees.sqlite")
+    kept, ledger = store.load("topic"), store.ledger("topic")
+    store.close()
+    assert kept is not None
+    assert kept.own.threshold == said["levels"][-1]["threshold"]
+    assert (ledger.attempts, ledger.grants_since) == (1, 1)
+
+    strict = _call(run, "guarantee", "topic", "--labels", str(labels), "--max-error", "0.001")
+    assert strict.exit_code == 3
+    assert "more labelled rows" in strict.stdout
+
+    with pytest.raises(FitError, match="is the file that bundle"):
+        run.invoke(
+            _app(),
+            ["guarantee", "topic", "--labels", str(fitted), "--state", "state"],
+            catch_exceptions=False,
+        )
+
+
+def test_an_unknown_task_is_named(run: CliRunner, tmp_path: Path) -> None:
+    labels = _rows(tmp_path / "gold.jsonl", "at hour", 1)
+    with pytest.raises(ConfigError, match="there is no task `other`"):
+        run.invoke(_app(), ["guarantee", "other", "--labels", str(labels)], catch_exceptions=False)

@@ -1,0 +1,98 @@
+"""Labelled rows from a file: parts, losses, strata."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tidegate.domain.bundle import Bundle, Calibration, Head, Metrics, Provenance
+from tidegate.domain.guarantee import Loss
+from tidegate.domain.question import ChoiceValue
+from tidegate.errors import FitError
+from tidegate.learning.labelled import Said, is_wrong, parted
+from tidegate.learning.rows import Row
+
+
+def _bundle(*labels: ChoiceValue) -> Bundle:
+    count = len(labels)
+    head = Head(labels, np.zeros((count, 2), "f4"), np.zeros(count, "f4"), Calibration(1.0, 0.0))
+    return Bundle(
+        name="t",
+        version="1-0",
+        content_hash="c",
+        created=0.0,
+        encoder="e",
+        head=head,
+        questions=(),
+        metrics=Metrics(10, 5, 0.9, 0.0, 0.0, ()),
+        provenance=Provenance("file", "0", 10),
+        golden=(),
+    )
+
+
+def _rows(count: int) -> list[Row]:
+    return [Row(f"where is the order number {i}", "ab"[i % 2]) for i in range(count)]
+
+
+SAID = Said((0.9, 0.1), 0.9)
+
+
+def test_groups_never_straddle_and_keep_their_part_in_every_file() -> None:
+    rows = [replace_family(row, f"f{i // 3}") for i, row in enumerate(_rows(300))]
+    halves = parted(rows, [SAID] * 300, _bundle("a", "b"), Loss("choice"))
+    assert not set(halves.calibrate.groups.tolist()) & set(halves.test.groups.tolist())
+    assert 40 < len(halves.calibrate) < 110
+    more = parted([*rows, *_rows(50)], [SAID] * 350, _bundle("a", "b"), Loss("choice"))
+    assert len(more.calibrate) >= len(halves.calibrate)
+
+
+def replace_family(row: Row, family: str) -> Row:
+    return Row(row.text, row.label, family)
+
+
+@pytest.mark.parametrize(
+    ("labels", "said", "truth", "loss", "expected"),
+    [
+        (("a", "b"), (0.9, 0.1), "a", Loss("choice"), False),
+        (("a", "b"), (0.9, 0.1), "b", Loss("choice"), True),
+        (("a", "b"), (0.9, 0.1), None, Loss("choice"), True),
+        (("1", "2", "3"), (0.8, 0.1, 0.1), "2", Loss("score", levels_off=1), False),
+        (("1", "2", "3"), (0.8, 0.1, 0.1), "3", Loss("score", levels_off=1), True),
+        ((True, False), (0.4, 0.6), True, Loss("predicate", cut=0.3), False),
+        ((True, False), (0.4, 0.6), True, Loss("predicate"), True),
+    ],
+)
+def test_loss(
+    labels: tuple[ChoiceValue, ...],
+    said: tuple[float, ...],
+    truth: ChoiceValue | None,
+    loss: Loss,
+    *,
+    expected: bool,
+) -> None:
+    assert is_wrong(Said(said, 0.9), truth, _bundle(*labels), loss) is expected
+
+
+def test_critical_rows_and_languages_are_marked() -> None:
+    rows = [*_rows(100), *(Row(f"wo ist das Paket {i}", "a") for i in range(60))]
+    halves = parted(rows, [SAID] * 160, _bundle("a", "b"), Loss("choice", critical=("b",)))
+    assert set(halves.test.strata) == {"language=en", "language=de"}
+    truly = halves.test.critical["b"].sum() + halves.calibrate.critical["b"].sum()
+    assert truly == 50
+
+
+def test_unknown_labels_and_few_rows_are_refused() -> None:
+    with pytest.raises(FitError, match="does not know these labels: 'c'"):
+        parted([*_rows(80), Row("x", "c")], [SAID] * 81, _bundle("a", "b"), Loss("choice"))
+    with pytest.raises(FitError, match="10 rows are too few"):
+        parted(_rows(10), [SAID] * 10, _bundle("a", "b"), Loss("choice"))
+
+
+def test_true_and_its_word_are_different_labels() -> None:
+    with pytest.raises(FitError, match="'true'"):
+        parted(
+            [Row(f"t {i}", "true") for i in range(80)],
+            [SAID] * 80,
+            _bundle(True, False),
+            replace(Loss("predicate")),
+        )
