@@ -13,6 +13,7 @@ TidegateError
 │   ├── Unauthenticated
 │   ├── Forbidden              the key may not do this
 │   ├── UnknownModel           names the nearest known ones
+│   ├── UnknownObject          a file or batch that is not there, or another tenant's
 │   └── UnknownPath
 ├── WorkerLost                 a worker process is gone, silent, or not understood
 ├── WorkerFailed               a worker process ends again and again
@@ -162,6 +163,15 @@ class EncoderUnusable(EngineError):
 
 class EncoderMismatch(EngineError):
     """The encoder gives other vectors than those that its files promise."""
+
+
+class UnknownObject(RequestError):
+    """A file or batch is not there, or is another tenant's: nobody can tell which."""
+
+    def __init__(self, object_id: str) -> None:
+        """Keep the id."""
+        self.object_id = object_id
+        super().__init__(f"There is no file or batch {object_id!r}.")
 
 
 class EngineOverloaded(EngineError):

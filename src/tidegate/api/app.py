@@ -9,6 +9,7 @@ from tidegate.api.crash import where
 from tidegate.api.failures import failure
 from tidegate.api.health import Health
 from tidegate.api.openai import Surfaces
+from tidegate.api.passthrough import PassedPaths, place_of
 from tidegate.api.respond import JSON, send_whole
 from tidegate.domain.request import Dialect, Surface
 from tidegate.errors import NoAnswer, TidegateError, UnknownPath
@@ -33,6 +34,7 @@ class DataApp:
 
     surfaces: Surfaces
     messages: Messages
+    passed: PassedPaths
     health: Health
     ids: Ids
     log: Log
@@ -84,7 +86,15 @@ class DataApp:
         elif path.startswith(f"{_MODELS}/") and method == "GET":
             await self.surfaces.models(scope, send, path[len(_MODELS) + 1 :])
         else:
+            await self._pass_on(request_id, scope, receive, send)
+
+    async def _pass_on(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        method, path = scope["method"], scope["path"]
+        place = place_of(path)
+        if place is None or method not in place.methods:
             raise UnknownPath(method, path, _allowed(path))
+        self._refuse_beyond_limit(request_id)
+        await self.passed.serve(request_id, place, scope, receive, send)
 
 
 def _allowed(path: str) -> tuple[str, ...]:
@@ -93,6 +103,8 @@ def _allowed(path: str) -> tuple[str, ...]:
         return ("POST",)
     if path in ("/livez", "/readyz"):
         return ("GET", "HEAD")
+    if (place := place_of(path)) is not None:
+        return place.methods
     return ("GET",) if path == _MODELS or path.startswith(f"{_MODELS}/") else ()
 
 

@@ -41,6 +41,8 @@ class Limits:
 
     body_bytes: int
     body_s: float
+    upload_bytes: int
+    upload_s: float
     questions: int
     inputs: int
     in_flight: int

@@ -18,6 +18,7 @@ from tidegate.api.openapi_parts import (
     json_content,
     parameters,
 )
+from tidegate.api.openapi_passed import passed_paths
 from tidegate.api.openapi_schemas import Alive, Ready, ref, schemas
 from tidegate.domain.record import Record
 from tidegate.wire.anthropic_message import MessageAnswer, MessageFailureBody, TokenCount
@@ -75,11 +76,15 @@ def document(version: str) -> bytes:
             "servers": [{"url": "/", "description": "The data listener."}],
             "tags": [
                 {"name": "inference", "description": "Answered here or by an upstream."},
+                {
+                    "name": "passed on",
+                    "description": "Sounds, files and batches: an upstream's own, passed on.",
+                },
                 {"name": "models", "description": "The model names that this node takes."},
                 {"name": "health", "description": "Probes; they need no key."},
                 {"name": "admin", "description": "On the admin listener only."},
             ],
-            "paths": _inference() | _models() | _health() | _admin(),
+            "paths": _inference() | passed_paths() | _models() | _health() | _admin(),
             "components": {"schemas": schemas(), **components()},
         }
     )

@@ -9,6 +9,7 @@ from tidegate.config.data_listener import ClientSide
 from tidegate.config.learning_settings import LearningSettings
 from tidegate.config.schema import EncoderSettings, LedgerSettings, Limits
 from tidegate.config.telemetry import Tracing
+from tidegate.domain.passed import Batches
 from tidegate.domain.route import Route
 from tidegate.domain.secret import Secret
 from tidegate.domain.task import Task
@@ -64,6 +65,7 @@ class Configuration:
     learning: LearningSettings = field(default_factory=LearningSettings)
     keep_text: frozenset[str] = frozenset()
     """Tenants that allow that texts are kept."""
+    batches: Batches | None = None
     prices: Path | None = None
     client_side: ClientSide = field(default_factory=ClientSide)
     workers: int | None = 1

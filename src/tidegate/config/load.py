@@ -22,6 +22,7 @@ from tidegate.config.tasks import configure_tasks
 from tidegate.config.telemetry import configure_tracing
 from tidegate.config.upstreams import (
     choose_upstream,
+    configure_batches,
     configure_upstreams,
     upstream_names,
     warn_of_unused,
@@ -155,6 +156,9 @@ def _configure(
     }
     routes += implicit_routes(task_targets, routes)
     used = {target.upstream for route in routes for target in route.targets}
+    batches = configure_batches(settings.batches, settings.upstreams, document)
+    if batches is not None:
+        used.add(batches.upstream)
     warn_of_unused(settings.upstreams, used, document)
     listeners = settings.listeners
     place = Place(settings.node.tier, settings.node.region, settings.node.zone)
@@ -176,6 +180,7 @@ def _configure(
         upstreams=configure_upstreams(settings.upstreams, document, environment, folder),
         routes=routes,
         tasks=tasks,
+        batches=batches,
         prices=_prices(settings.prices, document, folder),
         client_side=configure_client_side(listeners.data, document, folder),
         proxies=environment_proxies(environment),

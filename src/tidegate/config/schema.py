@@ -83,6 +83,19 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         _Seconds,
         Meta(description="Seconds for the body of a request to arrive. Default 10."),
     ] = 10.0
+    upload_bytes: Annotated[
+        int,
+        Meta(
+            ge=1_024,
+            le=1 << 30,
+            description="Largest body in bytes of the paths for sounds and files, which is held in"
+            " memory while it is passed on. Default 26 MiB: OpenAI takes recordings up to 25 MB.",
+        ),
+    ] = 27_262_976
+    upload_s: Annotated[
+        _Seconds,
+        Meta(description="Seconds for such a body to arrive. Default 120."),
+    ] = 120.0
     questions: Annotated[
         int,
         Meta(ge=1, le=2_000, description="Questions of one decisions request. Default 400."),
@@ -153,6 +166,21 @@ class EncoderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ] = 4
 
 
+class BatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Files and batches. A batch names its models itself: no route is asked."""
+
+    upstream: Annotated[
+        Name,
+        Meta(
+            description="Name of the `openai` upstream with which files and batches lie. Ids are"
+            " bound to the tenant that made them, and to this upstream."
+        ),
+    ]
+    deadline_s: Annotated[
+        _Seconds, Meta(description="Seconds for one request of these paths. Default 300.")
+    ] = 300.0
+
+
 class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long records are kept."""
 
@@ -215,6 +243,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     routes: Annotated[
         tuple[RouteSettings, ...], Meta(description="What is done with which model name.")
     ] = ()
+    batches: Annotated[
+        BatchSettings | None,
+        Meta(description="Files and batches, passed on. Default: refused."),
+    ] = None
     tasks: Annotated[
         dict[Name, TaskSettings],
         Meta(description="What this node may decide itself, by name of the task."),

@@ -14,8 +14,11 @@ from tidegate.config.document import Document, Value
 from tidegate.config.problem import Path as Setting
 from tidegate.config.problem import spell, suggest
 from tidegate.config.references import resolve
+from tidegate.config.schema import BatchSettings
+from tidegate.domain.passed import Batches
 
 _PREFIX = "upstreams."
+_PASSES_ON = "openai"
 KINDS = tuple(name.removeprefix(_PREFIX) for name in UPSTREAMS)
 
 
@@ -56,6 +59,24 @@ def upstream_names(document: Document) -> frozenset[str]:
     if not isinstance(entries, list):
         return frozenset()
     return frozenset(str(entry.get("name")) for entry in entries if isinstance(entry, dict))
+
+
+def configure_batches(
+    settings: BatchSettings | None, upstreams: Sequence[UpstreamSettings], document: Document
+) -> Batches | None:
+    """Check where files and batches are to lie; what is wrong is reported to `document`."""
+    if settings is None:
+        return None
+    here = ("batches", "upstream")
+    found = {one.name: one.__struct_config__.tag for one in upstreams}
+    if settings.upstream not in upstream_names(document):
+        hint = suggest(settings.upstream, found)
+        document.report(here, f"there is no upstream `{settings.upstream}`{hint}")
+    elif found.get(settings.upstream, _PASSES_ON) != _PASSES_ON:
+        document.report(
+            here, f"`{settings.upstream}` is not of kind `{_PASSES_ON}`, which alone takes batches"
+        )
+    return Batches(settings.upstream, settings.deadline_s)
 
 
 def warn_of_unused(

@@ -6,10 +6,13 @@ from typing import Literal
 Role = Literal["client", "node"]
 """`node` keys belong to other Tidegates: they may pass on a deadline and act for a tenant."""
 
-Scope = Literal["chat", "embeddings", "decisions", "models", "debug"]
+Scope = Literal["chat", "embeddings", "decisions", "models", "audio", "batches", "debug"]
 
-SCOPES: tuple[Scope, ...] = ("chat", "embeddings", "decisions", "models", "debug")
+SCOPES: tuple[Scope, ...] = (
+    *("chat", "embeddings", "decisions", "models", "audio", "batches", "debug"),
+)
 DEFAULT_SCOPES: tuple[Scope, ...] = ("chat", "embeddings", "decisions", "models")
+"""Neither sounds nor batches: a batch names its models itself, where no route is asked."""
 
 
 @dataclass(frozen=True, slots=True)

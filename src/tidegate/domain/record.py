@@ -5,9 +5,10 @@ from typing import Literal
 import msgspec
 
 from tidegate.domain.answer import Source
+from tidegate.domain.passed import RecordedSurface
 from tidegate.domain.plan import Attempt
 from tidegate.domain.question import QuestionTrace
-from tidegate.domain.request import Dialect, Surface
+from tidegate.domain.request import Dialect
 from tidegate.domain.zone import Tier
 
 CacheState = Literal["off", "bypass", "miss", "hit", "shared"]
@@ -41,7 +42,7 @@ class Record(msgspec.Struct, frozen=True):
     """Seconds since the epoch, UTC, when the request was received."""
     tenant: str
     key_id: str
-    surface: Surface
+    surface: RecordedSurface
     model_asked: str
     route: str
     status: int

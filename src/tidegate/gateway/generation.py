@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tidegate.domain.passed import Batches
 from tidegate.domain.price_table import PriceTable
 from tidegate.domain.request import Dialect
 from tidegate.domain.zone import Place
@@ -44,6 +45,8 @@ class Generation:
     """Those of `tasks`, as one matrix; learned ones, which belong to tenants, are not in it."""
     trace_share: float | None = None
     """Share of requests whose trace is kept anyway; None when this node does not trace."""
+    batches: Batches | None = None
+    """Where files and batches lie; None: nowhere, and nobody may have any."""
 
     def speaks(self, upstream: str, dialect: Dialect) -> bool:
         """Tell whether an upstream speaks a dialect itself."""

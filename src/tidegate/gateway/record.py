@@ -133,10 +133,14 @@ class Recorder:
             return None
         draft.is_recorded = True
         record = self._record(draft, status, error, abort_phase)
+        self.put(record)
+        return record
+
+    def put(self, record: Record) -> None:
+        """Hand on a record that is complete."""
         self._journal.append(record)
         for observer in self._observers:
             observer.observe(record)
-        return record
 
     def _record(
         self,

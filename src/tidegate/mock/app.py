@@ -11,6 +11,7 @@ from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Sco
 
 from tidegate.errors import ConfigError
 from tidegate.mock import anthropic, decisions, openai
+from tidegate.mock.passed import Passed
 from tidegate.mock.reply import reply
 from tidegate.mock.rules import Rules
 from tidegate.mock.settings import Settings, changed
@@ -32,6 +33,7 @@ class MockApp:
         """`seed` fixes the draws of jitter and errors."""
         self.settings = settings
         self._rules = rules
+        self._passed = Passed(rules)
         # Faults are repeatable by seed; nothing here is a secret.
         self._draws = random.Random(seed)  # noqa: S311
         self._calls: Counter[str] = Counter()
@@ -91,6 +93,10 @@ class MockApp:
         if settings.body != "normal":
             wrong = b'{"id":' if settings.body == "malformed" else dialect.error(500, "failed")
             await call.answer(200, wrong)
+            return
+        passed = self._passed.answer(call.method, call.path, call.query, call.kind, body)
+        if passed is not None:
+            await call.answer(passed.status, passed.body, kind=passed.kind)
             return
         try:
             made = self._make(call, body)
@@ -161,6 +167,8 @@ class _Call:
         path = scope["path"]
         self.path = path if path.startswith(("/v1/", "/mock/")) else f"/v1{path}"
         headers = dict(scope["headers"])
+        self.query = scope["query_string"].decode("latin-1")
+        self.kind = headers.get(b"content-type", b"").decode("latin-1")
         self.is_anthropic = b"anthropic-version" in headers or self.path == "/v1/messages"
         self._connection: Mapping[object, object] = (scope.get("extensions") or {})["tidegate.mock"]
         self._receive = receive
@@ -186,10 +194,15 @@ class _Call:
         raise _ClientLeft
 
     async def answer(
-        self, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()
+        self,
+        status: int,
+        body: bytes,
+        headers: tuple[tuple[bytes, bytes], ...] = (),
+        *,
+        kind: str = "application/json",
     ) -> None:
         length = (b"content-length", str(len(body)).encode())
-        await self.start(status, [_JSON, length, *headers])
+        await self.start(status, [(b"content-type", kind.encode()), length, *headers])
         await self.send_piece(body, more=False)
 
     async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:

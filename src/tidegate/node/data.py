@@ -14,12 +14,14 @@ from tidegate.api.health import Health
 from tidegate.api.intake import Intake
 from tidegate.api.listener import Listener
 from tidegate.api.openai import Surfaces
+from tidegate.api.passthrough import PassedPaths
 from tidegate.config.configuration import Configuration
 from tidegate.domain.record import Record
 from tidegate.errors import TidegateError
 from tidegate.gateway.count import TokenCounts
 from tidegate.gateway.dispatch import Dispatch
 from tidegate.gateway.execute import Executor
+from tidegate.gateway.passthrough import PassOn
 from tidegate.gateway.pipeline import Gateway
 from tidegate.gateway.record import Recorder
 from tidegate.gateway.repeat import Repeats
@@ -84,7 +86,11 @@ def _data_app(node: Node, configuration: Configuration) -> DataApp:
     intake = Intake(node.entrance, parts.clock, node.limits, refused)
     surfaces = Surfaces(intake, gateway, node.generations)
     messages = Messages(intake, gateway, TokenCounts(parts.clock, node.generations, dispatch))
-    return DataApp(surfaces, messages, Health(node.readiness), ids, parts.log)
+    passed = PassedPaths(
+        intake,
+        PassOn(parts.clock, node.generations, tools.recorder, parts.bindings, status_of),
+    )
+    return DataApp(surfaces, messages, passed, Health(node.readiness), ids, parts.log)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from tidegate.adapters.encoder_files import shipped
 from tidegate.adapters.engines.onnx_encoder import OnnxEncoder, OnnxEncoderSettings
 from tidegate.adapters.stores.journal_file import JournalFile
 from tidegate.adapters.stores.key_file import KeyFile
+from tidegate.adapters.stores.sqlite_bindings import SqliteBindings
 from tidegate.adapters.stores.state_directory import StatePaths
 from tidegate.adapters.tls_files import ServerTls
 from tidegate.config.configuration import Configuration
@@ -27,6 +28,7 @@ class Parts:
     journal: JournalFile
     encoder: OnnxEncoder
     keys: KeyFile
+    bindings: SqliteBindings
     metrics: Meter
     log: Log
     learning: LearningParts
@@ -54,9 +56,23 @@ def open_parts(
     keys = KeyFile(paths.keys, paths.pepper)
     learning = make_learning(stack, configuration, paths, keys.load().pepper)
     clock, metrics = SystemClock(), Meter()
+    bindings = SqliteBindings(paths.bindings, clock)
+    stack.push_async_callback(bindings.close)
     traces = Traces(clock, log, metrics)
     stack.push_async_callback(traces.close)
-    return Parts(clock, paths, journal, encoder, keys, metrics, log, learning, tls, traces)
+    return Parts(
+        clock=clock,
+        paths=paths,
+        journal=journal,
+        encoder=encoder,
+        keys=keys,
+        bindings=bindings,
+        metrics=metrics,
+        log=log,
+        learning=learning,
+        tls=tls,
+        traces=traces,
+    )
 
 
 def open_encoder(stack: ExitStack | AsyncExitStack, configuration: Configuration) -> OnnxEncoder:

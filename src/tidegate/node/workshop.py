@@ -146,6 +146,7 @@ class Workshop:
             prices=prices,
             learned=learned,
             trace_share=configuration.tracing.policy.share if configuration.tracing else None,
+            batches=configuration.batches,
         )
         used = {(one.bundle.name, one.bundle.version): (one.bundle, one.margin) for one in loaded}
         return Built(
@@ -287,6 +288,8 @@ def _limits(configuration: Configuration) -> Limits:
     return Limits(
         body_bytes=limits.body_bytes,
         body_s=limits.body_s,
+        upload_bytes=limits.upload_bytes,
+        upload_s=limits.upload_s,
         questions=limits.questions,
         inputs=limits.inputs,
         in_flight=limits.in_flight,

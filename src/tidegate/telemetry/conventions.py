@@ -8,7 +8,8 @@ are being renamed and nothing has been released yet; a later version changes thi
 from dataclasses import dataclass
 from typing import Literal
 
-from tidegate.domain.request import Dialect, Surface
+from tidegate.domain.passed import RecordedSurface
+from tidegate.domain.request import Dialect
 
 VERSION = "1.41.0"
 SCHEMA_URL = f"https://opentelemetry.io/schemas/{VERSION}"
@@ -84,7 +85,7 @@ SERVER_PER_TOKEN = Instrument(
 )
 
 
-def operation(surface: Surface, dialect: Dialect) -> str:
+def operation(surface: RecordedSurface, dialect: Dialect) -> str:
     """Name what was asked for; `decisions` has no name in the conventions and keeps its own."""
     if surface == "chat" and dialect == "completions":
         return "text_completion"

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from tidegate.domain.answer import Source
+from tidegate.domain.passed import RecordedSurface
 from tidegate.domain.plan import Outcome
 from tidegate.domain.record import AbortPhase, CacheState
-from tidegate.domain.request import Dialect, Surface
+from tidegate.domain.request import Dialect
 from tidegate.domain.zone import Tier
 from tidegate.telemetry.conventions import (
     CLIENT_DURATION,
@@ -28,7 +29,7 @@ MOST_CELLS = 4_096
 """All keys come from closed sets, so there are far fewer; beyond it all share one cell."""
 
 RequestKey = tuple[
-    Surface,
+    RecordedSurface,
     Dialect,
     str,
     Source | None,
@@ -40,7 +41,7 @@ RequestKey = tuple[
 ]
 """Surface, dialect, model asked for, source, tier, cache, HTTP status, abort phase, error."""
 
-AttemptKey = tuple[Surface, Dialect, str, str, str, Outcome]
+AttemptKey = tuple[RecordedSurface, Dialect, str, str, str, Outcome]
 """Surface, dialect, provider, upstream, the model's name there, outcome."""
 
 QuestionKey = tuple[str | None, str]

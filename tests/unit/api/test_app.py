@@ -13,6 +13,7 @@ from tidegate.api.app import DataApp
 from tidegate.api.arrival import ClientLeft, Limits, Receive, Scope, Send
 from tidegate.api.health import Health, Readiness
 from tidegate.api.openai import Surfaces
+from tidegate.api.passthrough import PassedPaths
 from tidegate.api.respond import send_whole
 from tidegate.domain.request import Dialect, Surface
 from tidegate.errors import InvalidRequest, TidegateError
@@ -32,7 +33,15 @@ class Scripted:
         self.intake = self
 
     def limits(self) -> Limits:
-        return Limits(1024, 10.0, questions=1, inputs=1, in_flight=self._in_flight)
+        return Limits(
+            1024,
+            10.0,
+            upload_bytes=1024,
+            upload_s=10.0,
+            questions=1,
+            inputs=1,
+            in_flight=self._in_flight,
+        )
 
     def on_refusal(self, error: TidegateError, _request_id: str) -> None:
         self.refused.append(error)
@@ -61,7 +70,12 @@ def app(
     surfaces = Scripted(handler, in_flight)
     health = Health(lambda: Readiness(is_ready, {"journal": "ok"}))
     served = DataApp(
-        cast("Surfaces", surfaces), cast("Messages", surfaces), health, SystemIds(), log
+        cast("Surfaces", surfaces),
+        cast("Messages", surfaces),
+        cast("PassedPaths", surfaces),
+        health,
+        SystemIds(),
+        log,
     )
     return served, log, surfaces
 

@@ -21,7 +21,15 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def limits(body_bytes: int = 1024, body_s: float = 10.0) -> Limits:
-    return Limits(body_bytes, body_s, questions=1, inputs=1, in_flight=1)
+    return Limits(
+        body_bytes,
+        body_s,
+        upload_bytes=body_bytes,
+        upload_s=body_s,
+        questions=1,
+        inputs=1,
+        in_flight=1,
+    )
 
 
 def arriving(*pieces: bytes, ends: bool = True) -> Receive:

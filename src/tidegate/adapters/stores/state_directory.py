@@ -53,6 +53,11 @@ class StatePaths:
         return self.root / "ledger.sqlite"
 
     @property
+    def bindings(self) -> Path:
+        """Database of whose the files and batches at upstreams are."""
+        return self.root / "bindings.sqlite"
+
+    @property
     def labels(self) -> Path:
         """Database of the labels that traffic brought."""
         return self.root / "labels.sqlite"

@@ -14,7 +14,7 @@ from tidegate.domain.answer import Answer
 from tidegate.domain.request import Dialect
 from tidegate.domain.secret import Secret
 from tidegate.domain.zone import Place
-from tidegate.ports import Clock, Http, UpstreamCall
+from tidegate.ports import Clock, Http, HttpAnswer, PassedCall, UpstreamCall
 
 
 class Settings(
@@ -127,6 +127,19 @@ class OpenAICompatible:
         return await self._conversations.stream(
             call, self._headers_for(call), withheld_fields(call.forward)
         )
+
+    async def pass_on(self, call: PassedCall) -> HttpAnswer:
+        """Send a request as it is."""
+        headers = {**self._headers}
+        if call.content_type:
+            headers["content-type"] = call.content_type
+        else:
+            del headers["content-type"]
+        if call.traceparent is not None:
+            headers["traceparent"] = call.traceparent
+        if self._settings.credentials == "passthrough" and call.credential is not None:
+            headers["authorization"] = f"Bearer {call.credential}"
+        return await self._http.request(call.method, call.path, headers=headers, body=call.body)
 
     async def models(self, deadline: float) -> Sequence[str]:
         """List the models that the server says it has."""
