@@ -488,3 +488,7 @@ class Log(Protocol):
     def access(self, record: Record) -> None:
         """Write the access line of one request."""
         ...
+
+    def lines(self, lines: bytes) -> None:
+        """Write whole lines as they are."""
+        ...

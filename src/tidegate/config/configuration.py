@@ -8,6 +8,7 @@ from tidegate.adapters.upstream_settings import EnvironmentProxies, UpstreamSett
 from tidegate.config.data_listener import ClientSide
 from tidegate.config.learning_settings import LearningSettings
 from tidegate.config.schema import EncoderSettings, LedgerSettings, Limits
+from tidegate.config.sinks import ConfiguredSink
 from tidegate.config.telemetry import Tracing
 from tidegate.domain.passed import Batches
 from tidegate.domain.route import Route
@@ -66,6 +67,7 @@ class Configuration:
     keep_text: frozenset[str] = frozenset()
     """Tenants that allow that texts are kept."""
     batches: Batches | None = None
+    sinks: tuple[ConfiguredSink, ...] = ()
     prices: Path | None = None
     client_side: ClientSide = field(default_factory=ClientSide)
     workers: int | None = 1

@@ -18,6 +18,7 @@ from tidegate.config.document import MAX_BYTES, Document, read
 from tidegate.config.problem import Problem, to_error
 from tidegate.config.routes import Known, configure_routes, implicit_routes, targets
 from tidegate.config.schema import AdminListenerSettings, Settings
+from tidegate.config.sinks import Surroundings, configure_sinks
 from tidegate.config.tasks import configure_tasks
 from tidegate.config.telemetry import configure_tracing
 from tidegate.config.upstreams import (
@@ -181,6 +182,11 @@ def _configure(
         routes=routes,
         tasks=tasks,
         batches=batches,
+        sinks=configure_sinks(
+            settings.ledger.sinks,
+            document,
+            Surroundings(settings.node.zone, environment, folder),
+        ),
         prices=_prices(settings.prices, document, folder),
         client_side=configure_client_side(listeners.data, document, folder),
         proxies=environment_proxies(environment),

@@ -13,6 +13,7 @@ from tidegate.adapters.upstream_settings import UpstreamSettings
 from tidegate.config.data_listener import DataListenerSettings
 from tidegate.config.learning_settings import LearningSettings
 from tidegate.config.route_settings import RouteSettings
+from tidegate.config.sinks import HttpsSinkSettings, StdoutSinkSettings
 from tidegate.config.task_settings import TaskSettings
 from tidegate.config.telemetry import TelemetrySettings
 from tidegate.config.words import Name, Port
@@ -195,6 +196,13 @@ class LedgerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             description="Records at most, the oldest go first. Default 1,000,000: about 1 GB.",
         ),
     ] = 1_000_000
+    sinks: Annotated[
+        tuple[StdoutSinkSettings | HttpsSinkSettings, ...],
+        Meta(
+            description="Where each record is appended as well, as a line of JSON. Never request"
+            " text. Default: nowhere."
+        ),
+    ] = ()
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

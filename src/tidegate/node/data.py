@@ -23,13 +23,14 @@ from tidegate.gateway.dispatch import Dispatch
 from tidegate.gateway.execute import Executor
 from tidegate.gateway.passthrough import PassOn
 from tidegate.gateway.pipeline import Gateway
-from tidegate.gateway.record import Recorder
+from tidegate.gateway.record import Observer, Recorder
 from tidegate.gateway.repeat import Repeats
 from tidegate.gateway.stream import Tools
 from tidegate.node.front import in_front
 from tidegate.node.guarding import data_guard
 from tidegate.node.node import Node
 from tidegate.node.published import publish, publish_encoder, publish_loop_lag
+from tidegate.node.sinks import publish_sinks
 from tidegate.ports import Log
 
 GRACE_S = 15
@@ -63,7 +64,12 @@ def _data_app(node: Node, configuration: Configuration) -> DataApp:
     parts = node.parts
     ids = SystemIds()
     cache = MemoryCache(configuration.limits.cache_bytes)
-    observers = (_AccessLog(parts.log), parts.metrics, parts.traces)
+    observers: tuple[Observer, ...] = (
+        _AccessLog(parts.log),
+        parts.metrics,
+        parts.traces,
+        *parts.sinks,
+    )
     tools = Tools(
         parts.clock,
         Recorder(parts.clock, parts.journal, observers),
@@ -75,6 +81,7 @@ def _data_app(node: Node, configuration: Configuration) -> DataApp:
     gateway = Gateway(tools, node.generations, executor, status_of)
     publish(node.parts.metrics, node.built.configuration, node.generations, parts.journal, cache)
     publish_encoder(parts.metrics, parts.encoder)
+    publish_sinks(parts.metrics, parts.sinks)
 
     def refused(error: TidegateError, request_id: str) -> None:
         status = status_of(error)

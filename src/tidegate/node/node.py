@@ -34,6 +34,7 @@ RESTART_PARTS = (
     "workers",
     "limits.head_s",
     "limits.connections",
+    "sinks",
     "limits.cache_bytes",
 )
 """What a reload cannot change; a configuration that does is taken, and the answer names them."""
@@ -208,6 +209,7 @@ class Node:
             "held_back": self.built.held_back,
             "journal": {"pending": health.pending, "lost": health.lost},
             "encoder": self.parts.encoder.name,
+            "sinks": [sink.health() for sink in self.parts.sinks],
         }
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tidegate.adapters.clocks.system import SystemClock
 from tidegate.adapters.encoder_files import shipped
 from tidegate.adapters.engines.onnx_encoder import OnnxEncoder, OnnxEncoderSettings
+from tidegate.adapters.exporters.record_sink import RecordSink
 from tidegate.adapters.stores.journal_file import JournalFile
 from tidegate.adapters.stores.key_file import KeyFile
 from tidegate.adapters.stores.sqlite_bindings import SqliteBindings
@@ -15,6 +16,7 @@ from tidegate.config.configuration import Configuration
 from tidegate.gateway.meter import Meter
 from tidegate.node.learning import LearningParts, make_learning
 from tidegate.node.published import known_names
+from tidegate.node.sinks import make_sinks
 from tidegate.node.tracing import Traces
 from tidegate.ports import Log
 
@@ -32,6 +34,7 @@ class Parts:
     metrics: Meter
     log: Log
     learning: LearningParts
+    sinks: tuple[RecordSink, ...]
     tls: ServerTls | None
     """Of the data listener."""
     traces: Traces
@@ -56,6 +59,7 @@ def open_parts(
     keys = KeyFile(paths.keys, paths.pepper)
     learning = make_learning(stack, configuration, paths, keys.load().pepper)
     clock, metrics = SystemClock(), Meter()
+    sinks = make_sinks(stack, configuration, clock, log)
     bindings = SqliteBindings(paths.bindings, clock)
     stack.push_async_callback(bindings.close)
     traces = Traces(clock, log, metrics)
@@ -70,6 +74,7 @@ def open_parts(
         metrics=metrics,
         log=log,
         learning=learning,
+        sinks=sinks,
         tls=tls,
         traces=traces,
     )

@@ -25,6 +25,7 @@ from tidegate.node.learning import learned_now, start_collecting
 from tidegate.node.node import Node
 from tidegate.node.owner import open_owner, start_jobs
 from tidegate.node.parts import Parts, open_parts
+from tidegate.node.sinks import start_sinks
 from tidegate.node.upkeep import KEYS_EVERY_S, MOVE_EVERY_S, Upkeep
 from tidegate.node.workshop import Workshop
 from tidegate.ports import Log
@@ -121,6 +122,7 @@ def start_serving_jobs(upkeep: Upkeep, node: Node) -> None:
 
     upkeep.every(MOVE_EVERY_S, "journal", write_what_waits)
     upkeep.every(KEYS_EVERY_S, "keys", node.follow_keys)
+    start_sinks(upkeep, node.built.configuration, parts.sinks)
     start_collecting(upkeep, parts.learning, make_auditor(node), node.built.configuration)
 
 

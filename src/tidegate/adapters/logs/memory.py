@@ -13,11 +13,16 @@ class MemoryLog:
     def __init__(self, limit: int = _LIMIT) -> None:
         """Keep at most `limit` events and as many records."""
         self.events: deque[tuple[str, dict[str, str | float | bool | None]]] = deque(maxlen=limit)
+        self.raw: deque[bytes] = deque(maxlen=limit)
         self.records: deque[Record] = deque(maxlen=limit)
 
     def event(self, name: str, **fields: str | float | bool | None) -> None:
         """Keep one event."""
         self.events.append((name, fields))
+
+    def lines(self, lines: bytes) -> None:
+        """Keep lines."""
+        self.raw.extend(lines.splitlines())
 
     def access(self, record: Record) -> None:
         """Keep the record of one access line."""

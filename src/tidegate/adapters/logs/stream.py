@@ -116,6 +116,10 @@ class StreamLog:
         """Write the one line of a request, within FLUSH_S."""
         self._keep(self._access_json(record) if self._is_json else self._access_text(record))
 
+    def lines(self, lines: bytes) -> None:
+        """Write whole lines as they are, within FLUSH_S."""
+        self._keep(lines)
+
     def flush(self) -> None:
         """Ask for what is buffered to be written now; does not wait."""
         self._is_urgent.set()
