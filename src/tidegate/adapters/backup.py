@@ -1,8 +1,8 @@
 """One archive of what a node must not lose, taken while it runs.
 
-In it: keys, pepper, bundles, journal, ledger, guarantees, labels with the keys that open them. Not
-in it: the admin token, so that a backup that gets about opens no running node; the next start makes
-another.
+In it: keys, pepper, bundles, journal, ledger, guarantees, labels with the keys that open them, and
+whose the files and batches at upstreams are. Not in it: the admin token, so that a backup that gets
+about opens no running node; the next start makes another.
 """
 
 import io
@@ -46,6 +46,7 @@ def back_up(paths: StatePaths, target: Path, *, now: float, version: str) -> Man
             labels, labels_schema = _add_database(archive, paths.labels, target.parent)
             entries += _add_label_keys(archive, paths)
             guarantees, guarantees_schema = _add_database(archive, paths.guarantees, target.parent)
+            bindings, bindings_schema = _add_database(archive, paths.bindings, target.parent)
             manifest = Manifest(
                 format=FORMAT,
                 tidegate=version,
@@ -53,7 +54,8 @@ def back_up(paths: StatePaths, target: Path, *, now: float, version: str) -> Man
                 ledger_schema=schema,
                 labels_schema=labels_schema,
                 guarantees_schema=guarantees_schema,
-                files=(*entries, *ledger, *labels, *guarantees),
+                bindings_schema=bindings_schema,
+                files=(*entries, *ledger, *labels, *guarantees, *bindings),
             )
             _add_bytes(archive, MEMBER, msgspec.json.format(msgspec.json.encode(manifest)))
     except (OSError, sqlite3.Error) as error:

@@ -5,7 +5,12 @@ from typing import Annotated
 
 import msgspec
 
-from tidegate.adapters.stores import sqlite_guarantees, sqlite_labels, sqlite_ledger
+from tidegate.adapters.stores import (
+    sqlite_bindings,
+    sqlite_guarantees,
+    sqlite_labels,
+    sqlite_ledger,
+)
 from tidegate.errors import StateError
 
 MEMBER = "manifest.json"
@@ -14,7 +19,7 @@ MOST_BYTES = 16 * 1024 * 1024
 
 _PLAIN = r"(?!\.)[A-Za-z0-9._-]{1,128}"
 _NAMES = re.compile(
-    r"pepper|keys\.json|pins\.json|(ledger|labels|guarantees)\.sqlite"
+    r"pepper|keys\.json|pins\.json|(ledger|labels|guarantees|bindings)\.sqlite"
     rf"|label_keys/{_PLAIN}\.key|journal/{_PLAIN}\.jsonl|bundles/{_PLAIN}/{_PLAIN}/{_PLAIN}"
 )
 
@@ -40,6 +45,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """0: there is no ledger in it."""
     labels_schema: int = 0
     guarantees_schema: int = 0
+    bindings_schema: int = 0
     files: tuple[Entry, ...]
 
 
@@ -63,6 +69,7 @@ def decode(content: bytes, archive: str) -> Manifest:
         manifest.ledger_schema > len(sqlite_ledger.MIGRATIONS)
         or manifest.labels_schema > len(sqlite_labels.MIGRATIONS)
         or manifest.guarantees_schema > len(sqlite_guarantees.MIGRATIONS)
+        or manifest.bindings_schema > len(sqlite_bindings.MIGRATIONS)
     ):
         raise _newer(archive, manifest.tidegate)
     names = [entry.name for entry in manifest.files]

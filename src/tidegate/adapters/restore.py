@@ -27,6 +27,7 @@ _CONTENT = (
     "labels.sqlite*",
     "label_keys/*.key",
     "guarantees.sqlite*",
+    "bindings.sqlite*",
     "bundles/*",
     "journal/*.jsonl",
 )

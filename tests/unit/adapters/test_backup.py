@@ -15,6 +15,7 @@ from tests.label_rows import a_label
 from tests.records import a_record
 from tidegate.adapters.backup import back_up
 from tidegate.adapters.backup_manifest import MEMBER
+from tidegate.adapters.clocks.system import SystemClock
 from tidegate.adapters.process_lock import lock_for_life
 from tidegate.adapters.record_reader import open_records
 from tidegate.adapters.restore import restore
@@ -22,11 +23,13 @@ from tidegate.adapters.sealing import TenantKeys
 from tidegate.adapters.stores.journal_file import JournalFile
 from tidegate.adapters.stores.journal_mover import JournalMover
 from tidegate.adapters.stores.key_file import KeyFile
+from tidegate.adapters.stores.sqlite_bindings import SqliteBindings
 from tidegate.adapters.stores.sqlite_labels import SqliteLabels
 from tidegate.adapters.stores.sqlite_ledger import SqliteLedger
 from tidegate.adapters.stores.state_directory import StatePaths, open_state_directory
 from tidegate.domain.identity import Identity
 from tidegate.domain.key import KeyRow
+from tidegate.domain.passed import Bound
 from tidegate.errors import StateError
 
 NOW = 1_800_000_000.0
@@ -113,6 +116,20 @@ def test_labels_come_back_with_the_keys_that_open_them(tmp_path: Path) -> None:
     new = StatePaths(tmp_path / "new")
     with closing(SqliteLabels.open_to_read(new.labels, TenantKeys(new.label_keys))) as labels:
         assert [row.label for row in labels.every("acme")] == [a_label().label]
+
+
+async def test_files_at_upstreams_stay_their_tenant_s(tmp_path: Path) -> None:
+    paths = a_state(tmp_path / "old")
+    bound = Bound("acme", "openai", "files", 7)
+    kept = SqliteBindings(paths.bindings, SystemClock())
+    await kept.bind("file-1", bound)
+    await kept.close()
+
+    restore(backed_up(paths, tmp_path / "b.tar"), tmp_path / "new", replace=False)
+
+    found = SqliteBindings(StatePaths(tmp_path / "new").bindings, SystemClock())
+    assert await found.find("file-1") == bound
+    await found.close()
 
 
 def test_a_restored_node_goes_on_where_the_old_one_was(tmp_path: Path) -> None:
