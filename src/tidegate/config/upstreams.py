@@ -19,6 +19,13 @@ from tidegate.domain.passed import Batches
 
 _PREFIX = "upstreams."
 _PASSES_ON = "openai"
+_SPEAKS_OPENAI = {
+    "ollama": "http://HOST:11434/v1",
+    "vllm": "http://HOST:8000/v1",
+    "llamacpp": "http://HOST:8080/v1",
+    "llama.cpp": "http://HOST:8080/v1",
+}
+"""Servers that people look for by name, and where they listen."""
 KINDS = tuple(name.removeprefix(_PREFIX) for name in UPSTREAMS)
 
 
@@ -31,7 +38,11 @@ def choose_upstream(
         document.report(path, f"`{spell(path)}.kind` is missing{suggest('', KINDS)}")
         return None
     if kind not in KINDS:
-        message = f"`{spell(path)}.kind` is {kind!r}{suggest(str(kind), KINDS)}"
+        speaks = _SPEAKS_OPENAI.get(str(kind))
+        hint = suggest(str(kind), KINDS)
+        if speaks is not None:
+            hint = f"; it speaks the OpenAI dialect: `kind: openai`, `base_url: {speaks}`"
+        message = f"`{spell(path)}.kind` is {kind!r}{hint}"
         document.report((*path, "kind"), message)
         return None
     return load(f"{_PREFIX}{kind}").Settings
