@@ -267,6 +267,9 @@ class _Labelled:
     def access(self, record: Record) -> None:
         self.log.access(record)
 
+    def lines(self, lines: bytes) -> None:
+        self.log.lines(lines)
+
 
 def _configuration(text: Text) -> Configuration:
     return load_content(text.content, text.source, Path(text.folder))
