@@ -175,9 +175,9 @@ def _broken(
     options: Options, progress: Progress, banking: Scored
 ) -> tuple[dict[str, Figure], list[str]]:
     """Draw, split and run streams."""
-    count = 300 if options.quick else 1_000
+    count = 200 if options.quick else 1_000
     splits = 100 if options.quick else 500
-    runs = 100 if options.quick else 500
+    runs = 40 if options.quick else 500
     wrong = 1.0 - banking.scores
     exact, parted = {}, {}
     for alpha in ALPHAS:

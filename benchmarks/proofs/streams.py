@@ -26,7 +26,7 @@ TEST_SHARE = 0.25
 CALIBRATE_SHARE = 0.15
 AUDITED = 0.1
 """Share of new rows that are still audited once something is answered here."""
-POPULATION = 20_000
+POPULATION = 8_000
 OUTCOMES = 17
 FLAT = 1.05
 """Of alpha: the risk of heads that never deserve a grant, at every threshold."""

@@ -17,8 +17,8 @@ START_FACTOR = 2.0
 """The first threshold should accept this multiple of the rows that would do without an error."""
 NEAREST = 0.95
 """Of alpha: calibration rows that err more often than this do not get there with more rows."""
-MOST_ROWS = 10_000_000
-MOST_CANDIDATES = 64
+MOST_ROWS = 1_000_000
+MOST_CANDIDATES = 16
 NOISE_LEVEL = 0.05
 """The noise floor is named when its 95 % lower bound lies above alpha."""
 
@@ -87,7 +87,12 @@ def lacking(missing: int, coverage: float, traffic: Traffic, reason: str) -> Inf
 def rows_needed(rates: Float64, aim: Aim) -> Integers:
     """Fewest rows n, for each rate r, such that r n errors among n pass at the level."""
     low = np.ones(len(rates), dtype=np.int64)
-    high = np.full(len(rates), MOST_ROWS, dtype=np.int64)
+    high = np.full(len(rates), aim.least_accepted, dtype=np.int64)
+    while True:
+        fails = binomial.tail(np.ceil(rates * high), high, aim.alpha) > aim.level
+        if not fails.any() or int(high.max()) >= MOST_ROWS:
+            break
+        low, high = np.where(fails, high, low), np.where(fails, 2 * high, high)
     while (high - low > np.maximum(low // 100, 1)).any():
         middle = (low + high) // 2
         passes = binomial.tail(np.ceil(rates * middle), middle, aim.alpha) <= aim.level
