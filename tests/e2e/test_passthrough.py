@@ -238,6 +238,7 @@ async def sent(running: Running, body: bytes, path: str = "/v1/audio/transcripti
 
 BROKEN = {
     "no model": (form(SOUND), "model"),
+    "no file": (form(part("model", b"a")), "file"),
     "two models": (form(part("model", b"a"), part("model", b"b"), SOUND), "model"),
     "a model that is a file": (form(part("model", b"a", b'; filename="m"'), SOUND), "model"),
     "an empty model": (form(part("model", b""), SOUND), "model"),

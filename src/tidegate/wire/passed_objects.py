@@ -8,7 +8,7 @@ import msgspec
 from tidegate.domain.passed import Passed
 from tidegate.errors import InvalidRequest, MalformedAnswer
 from tidegate.wire.fields import read_fields
-from tidegate.wire.multipart import read_form, text_of
+from tidegate.wire.multipart import Form, read_form, text_of
 
 T = TypeVar("T")
 
@@ -72,6 +72,7 @@ def read_transcript(body: bytes, content_type: str, path: str) -> Passed:
     place = form.fields.get("model")
     if place is None:
         raise InvalidRequest("The form has no `model`.", param="model")
+    _require_file(form)
     return Passed(
         "audio",
         "ask",
@@ -87,8 +88,7 @@ def read_transcript(body: bytes, content_type: str, path: str) -> Passed:
 def read_upload(body: bytes, content_type: str) -> Passed:
     """Read a form with a file."""
     form = read_form(body, content_type, {"purpose"})
-    if "file" not in form.names:
-        raise InvalidRequest("The form has no `file`.", param="file")
+    _require_file(form)
     if "purpose" not in form.fields:
         raise InvalidRequest("The form has no `purpose`.", param="purpose")
     return Passed(
@@ -141,6 +141,11 @@ def with_model(passed: Passed, model: str) -> bytes:
 def _renamed(body: bytes, model: str) -> bytes:
     fields: dict[str, Any] = dict(read_fields(body))
     return _ENCODE(fields | {"model": model})
+
+
+def _require_file(form: Form) -> None:
+    if "file" not in form.names:
+        raise InvalidRequest("The form has no `file`.", param="file")
 
 
 def _model(name: str) -> str:
