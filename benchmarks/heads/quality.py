@@ -162,7 +162,9 @@ def vectors(bench: Bench, texts: Sequence[str]) -> Float32:
     return kept(bench.cache, name, compute)["vectors"]
 
 
-def fit_of(bench: Bench, vectors: Float32, rows: TrainingSet, assigned: Integers) -> Arrays:
+def fit_of(
+    bench: Bench, vectors: Float32, rows: TrainingSet, assigned: Integers, *, channel: bool = True
+) -> Arrays:
     """Fit once for each content of rows, vectors, folds and fitting code."""
     targets = np.array(rows.targets, dtype=np.int64)
     parts = (vectors.tobytes(), targets.tobytes(), assigned.tobytes())
@@ -175,13 +177,13 @@ def fit_of(bench: Bench, vectors: Float32, rows: TrainingSet, assigned: Integers
             assigned,
             labels=len(rows.labels),
             report=lambda done, total: bench.progress.say(f"  fit {done} of {total}"),
-            grams=ngrams.grams(rows.texts),
+            grams=ngrams.grams(rows.texts) if channel else None,
         )
-        channel = fitted.ngrams
+        counted = fitted.ngrams
         return {
             "weights": fitted.weights,
             "bias": fitted.bias,
-            "ngrams": np.zeros((0, len(rows.labels)), "f4") if channel is None else channel,
+            "ngrams": np.zeros((0, len(rows.labels)), "f4") if counted is None else counted,
             "scores": fitted.scores,
             "penalty": np.array(fitted.penalty, dtype=np.float32),
         }

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from tidegate.domain.answer import Answer, Usage
-from tidegate.domain.encoding import Encoding, Wants
+from tidegate.domain.encoding import Encoding, StaticEncoding, Wants
 from tidegate.domain.event import Event
 from tidegate.domain.guarantee import AttemptLedger, Guarantee
 from tidegate.domain.label import LabelCounts, LabelRow, Owner
@@ -116,7 +114,7 @@ class StaticTable(Protocol):
         """Length of the vector."""
         ...
 
-    def embed(self, text: str) -> NDArray[np.float32] | None:
+    def embed(self, text: str) -> StaticEncoding | None:
         """Give the vector, of length 1; None for a text that the encoder has to look at."""
         ...
 

@@ -34,6 +34,7 @@ def train(
     from tidegate.cli.configured import Overrides, configured
     from tidegate.cli.train_view import progress, read_question, read_rows_file, report, summary
     from tidegate.config.load import default_state_directory
+    from tidegate.node.static_training import open_static
     from tidegate.node.training import Job, bundled_encoder
     from tidegate.node.training import train as run
 
@@ -50,11 +51,12 @@ def train(
         pooling=known.pooling if known else "mean",
     )
     paths = open_state_directory(state or default_state_directory())
-    encoder = bundled_encoder(len(os.sched_getaffinity(0)))
+    encoder, table = bundled_encoder(len(os.sched_getaffinity(0))), open_static()
     try:
         with progress() as advance:
-            trained = run(job, encoder, BundleFolder(paths.bundles), advance)
+            trained = run(job, encoder, BundleFolder(paths.bundles), advance, table=table)
     finally:
+        table.close()
         encoder.close()
     took_s = time.perf_counter() - started
     if json:

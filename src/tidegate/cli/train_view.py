@@ -14,7 +14,7 @@ from tidegate.config.document import Document, read
 from tidegate.config.problem import to_error
 from tidegate.config.task_settings import TaskSettings
 from tidegate.config.tasks import question as question_of
-from tidegate.domain.bundle import Metrics, OperatingPoint
+from tidegate.domain.bundle import Metrics, OperatingPoint, StaticMetrics
 from tidegate.domain.question import ChoiceValue, Question
 from tidegate.errors import ConfigError, FitError
 from tidegate.node.training import Report, Stage, Trained
@@ -22,7 +22,11 @@ from tidegate.node.training import Report, Stage, Trained
 WEAKEST = 5
 ADVISED_ERROR = 0.02
 NOT_GUARANTEED = "measured on these rows, not guaranteed"
-_WORDS: dict[Stage, str] = {"encode": "encoding texts", "fit": "fitting heads"}
+_WORDS: dict[Stage, str] = {
+    "encode": "encoding texts",
+    "fit": "fitting heads",
+    "static": "fitting heads on static embeddings",
+}
 
 
 class LabelSummary(msgspec.Struct, frozen=True):
@@ -45,6 +49,8 @@ class Summary(msgspec.Struct, frozen=True):
     """Fingerprint of the question that the bundle covers."""
     labels: int
     metrics: Metrics
+    static: StaticMetrics | None
+    """None: static embeddings answer nothing; the encoder looks at every text."""
     weakest: tuple[LabelSummary, ...]
     contradictions: int
     truncated: int
@@ -107,6 +113,7 @@ def summary(trained: Trained, task: str, took_s: float) -> Summary:
         question=bundle.questions[0] if bundle.questions else None,
         labels=len(bundle.head.labels),
         metrics=bundle.metrics,
+        static=None if bundle.static is None else bundle.static.metrics,
         weakest=_weakest(trained),
         contradictions=trained.rows.contradictions,
         truncated=trained.truncated,
@@ -140,7 +147,7 @@ def lines(trained: Trained, task: str, took_s: float) -> list[str]:
             for one in _weakest(trained)
         ),
     ]
-    return [*told, *_warnings(trained), "", *_advice(trained, task)]
+    return [*told, *_static(trained), *_warnings(trained), "", *_advice(trained, task)]
 
 
 def json_text(label: ChoiceValue) -> str:
@@ -170,6 +177,22 @@ def _point(point: OperatingPoint) -> str:
 def _cut(threshold: float) -> float:
     """Three digits, downwards: 0.9996 must not become a threshold that nothing passes."""
     return math.floor(threshold * 1000) / 1000
+
+
+def _static(trained: Trained) -> list[str]:
+    """Say what static embeddings take off the encoder, or why they do not."""
+    head = trained.bundle.static
+    if head is not None:
+        metrics = head.metrics
+        return [
+            (
+                f"  static embeddings   answer {metrics.share:.1%} first; accuracy then"
+                f" {metrics.pair_accuracy:.1%}, by the encoder alone {metrics.encoder_accuracy:.1%}"
+            )
+        ]
+    if trained.static is not None:
+        return [f"  static embeddings   answer nothing: {trained.static.reason}"]
+    return []
 
 
 def _warnings(trained: Trained) -> list[str]:

@@ -210,6 +210,14 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             " the bundle at training."
         ),
     ] = "mean"
+    static_first: Annotated[
+        bool,
+        Meta(
+            description="Static embeddings answer first where they are sure enough, in tens of"
+            " microseconds, and the encoder looks at the rest. They do where training has shown"
+            " that this costs half a point of accuracy at most. Default true."
+        ),
+    ] = True
     allow_truncated: Annotated[
         bool,
         Meta(

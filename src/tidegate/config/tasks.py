@@ -47,6 +47,7 @@ def _task(name: str, settings: TaskSettings, document: Document) -> Task:
         accept_names=frozenset(settings.accept_names),
         shares_labels=settings.shared,
         pooling=settings.pooling,
+        static_first=settings.static_first,
         allow_truncated=settings.allow_truncated,
         bundle_version=settings.bundle_version,
         promise=_promise(settings, asked, document, path),

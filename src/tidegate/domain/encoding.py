@@ -21,6 +21,16 @@ class TokenStates:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class StaticEncoding:
+    """The static embedding of one text. Personal data where the text is."""
+
+    vector: NDArray[np.float32]
+    """One dimension, of length 1, read-only."""
+    token_count: int
+    """Tokens that were read, the special ones that an encoder adds included."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Encoding:
     """The vector of one text. Personal data where the text is: kept and shared like the text."""
 

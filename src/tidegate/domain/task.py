@@ -26,6 +26,8 @@ class Task:
     """What is learned from one tenant's traffic serves all; else each tenant has its own."""
     pooling: Pooling = "mean"
     """Of a text of several windows; goes into the bundle at training."""
+    static_first: bool = True
+    """Static embeddings may answer before the encoder, where the bundle has a head on them."""
     allow_truncated: bool = False
     """A text of which the encoder does not read the end may be answered here all the same."""
     bundle_version: str | None = None

@@ -13,7 +13,7 @@ from tidegate.domain.price_table import PriceTable
 from tidegate.domain.request import Dialect
 from tidegate.domain.zone import Place
 from tidegate.gateway.learned import Learned
-from tidegate.ports import Encoder, Upstream
+from tidegate.ports import Encoder, StaticTable, Upstream
 from tidegate.routing.rules import CompiledRule
 from tidegate.routing.table import RouteTable
 from tidegate.tasks.classify import LoadedTask
@@ -41,6 +41,8 @@ class Generation:
     encoder: Encoder | None
     prices: PriceTable
     learned: Learned = field(default_factory=Learned)
+    static: StaticTable | None = None
+    """Static embeddings; answer first where a task's bundle has a head on them."""
     heads: Heads = field(default_factory=lambda: fuse({}))
     """Those of `tasks`, as one matrix; learned ones, which belong to tenants, are not in it."""
     trace_share: float | None = None

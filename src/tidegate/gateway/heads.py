@@ -9,6 +9,7 @@ from tidegate.domain.encoding import Encoding
 from tidegate.domain.question import Decision, Question, QuestionTrace
 from tidegate.domain.request import Decisions
 from tidegate.errors import DeadlineExceeded, EngineError
+from tidegate.gateway.first_look import FirstLook, first_look
 from tidegate.gateway.record import Draft
 from tidegate.ports import Clock
 from tidegate.statistics.language import language
@@ -16,6 +17,8 @@ from tidegate.tasks.accept import Asked
 from tidegate.tasks.classify import LoadedTask, NotConfident, decide, find
 from tidegate.tasks.scores import Heads
 
+CONFIDENT = "confident"
+BY_STATIC = "confident by static embeddings"
 TOO_LONG = "the text is longer than the encoder reads"
 
 
@@ -41,13 +44,20 @@ async def look(draft: Draft, ask: Decisions, clock: Clock) -> Looked:
         tasks = generation.learned.serving(draft.route, draft.request.context.identity.tenant)
         tasks += [generation.tasks[one] for one in draft.route.tasks if one in generation.tasks]
     found = _coverage(ask, tasks)
+    if ask.text is None or all(isinstance(one, str) for one in found):
+        return _unseen(ask, found)
+    asked = _asked(draft, ask.text, found, clock)
+    first = first_look(generation.static, ask, found, asked)
+    if first.settles(found):
+        return _scored(generation.heads, ask, found, None, (first, asked))
     encodings = draft.read_with(generation.encoder, clock)
-    if encodings is None or ask.text is None or all(isinstance(one, str) for one in found):
+    if encodings is None:
         return _unseen(ask, found)
     try:
         encoding = await encodings.of(ask.text)
     except (EngineError, DeadlineExceeded) as error:
-        return _unseen(ask, [str(error)] * len(found))
+        left = [one if i in first.decisions else str(error) for i, one in enumerate(found)]
+        return _scored(generation.heads, ask, left, None, (first, asked))
     finally:
         draft.note(encodings)
     draft.encoding = encoding
@@ -56,7 +66,7 @@ async def look(draft: Draft, ask: Decisions, clock: Clock) -> Looked:
         found = [TOO_LONG if _minds_the_cut(one) else one for one in found]
         if all(isinstance(one, str) for one in found):
             return _unseen(ask, found)
-    return _scored(generation.heads, ask, found, encoding, _asked(draft, ask.text, found, clock))
+    return _scored(generation.heads, ask, found, encoding, (first, asked))
 
 
 def _asked(draft: Draft, text: str, found: Sequence[LoadedTask | str], clock: Clock) -> Asked:
@@ -84,40 +94,51 @@ def _scored(
     heads: Heads,
     ask: Decisions,
     found: Sequence[LoadedTask | str],
-    encoding: Encoding,
-    asked_by: Asked,
+    encoding: Encoding | None,
+    before: tuple[FirstLook, Asked],
 ) -> Looked:
-    bundles = [one.bundle for one in found if isinstance(one, LoadedTask)]
-    asked = {bundle.content_hash: bundle.head for bundle in bundles}
-    scored = heads.score(asked, ask.text or "", encoding)
+    """Let the heads score what static embeddings did not settle; without an encoding, nothing."""
+    first, asked_by = before
+    open_ = {
+        index: one
+        for index, one in enumerate(found)
+        if isinstance(one, LoadedTask) and index not in first.decisions
+    }
+    asked = {one.bundle.content_hash: one.bundle.head for one in open_.values()}
+    scored = {} if encoding is None else heads.score(asked, ask.text or "", encoding)
     outcomes: list[Decision | NotConfident | str] = []
     traces: list[QuestionTrace] = []
-    for question, loaded in zip(ask.questions, found, strict=True):
+    for index, (question, loaded) in enumerate(zip(ask.questions, found, strict=True)):
         if isinstance(loaded, str):
             outcomes.append(loaded)
             traces.append(QuestionTrace(question.type, "upstream", loaded))
-        else:
-            outcome = decide(
-                question,
-                loaded,
-                scored[loaded.bundle.content_hash],
-                vector=encoding.vector,
-                asked=asked_by,
-            )
-            outcomes.append(outcome)
-            traces.append(_trace(question, loaded, outcome))
+            continue
+        settled = first.decisions.get(index)
+        outcome = settled or decide(
+            question,
+            loaded,
+            scored[loaded.bundle.content_hash],
+            vector=None if encoding is None else encoding.vector,
+            asked=asked_by,
+        )
+        outcomes.append(outcome)
+        traces.append(
+            _trace(question, loaded, outcome, CONFIDENT if settled is None else BY_STATIC)
+        )
+    if encoding is None:
+        return Looked(tuple(outcomes), tuple(traces), Usage(first.token_count, 0))
     usage = Usage(encoding.token_count, 0)
     return Looked(tuple(outcomes), tuple(traces), usage, encoding.is_truncated)
 
 
 def _trace(
-    question: Question, loaded: LoadedTask, outcome: Decision | NotConfident
+    question: Question, loaded: LoadedTask, outcome: Decision | NotConfident, sure: str
 ) -> QuestionTrace:
     is_sure = isinstance(outcome, Decision)
     return QuestionTrace(
         type=question.type,
         source="local" if is_sure else "upstream",
-        reason="confident" if isinstance(outcome, Decision) else outcome.reason,
+        reason=sure if isinstance(outcome, Decision) else outcome.reason,
         task=loaded.task.name,
         bundle=f"{loaded.bundle.name}@{loaded.bundle.version}",
         confidence=outcome.confidence,

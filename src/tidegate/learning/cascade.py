@@ -12,6 +12,8 @@ from tidegate.statistics.calibration import Bools, Float64, Integers
 
 MOST_LOSS = 0.005
 """Share of rows by which the pair may be worse than the encoder alone: half a point."""
+LEAST_SHARE = 0.2
+"""Of rows: with fewer the static head is not worth its keep."""
 CONFIDENCE_Z = 1.645
 """One-sided 95 %."""
 
@@ -38,6 +40,12 @@ class Pair:
     """Of the static head alone."""
     accuracy: float
     encoder_accuracy: float
+
+    @property
+    def pays(self) -> bool:
+        """Whether the rows that chose nothing confirm that the pair keeps the accuracy."""
+        is_close = self.encoder_accuracy - self.accuracy <= MOST_LOSS
+        return self.threshold is not None and is_close and self.share >= LEAST_SHARE
 
 
 def choose_threshold(rows: Rows) -> float | None:
@@ -67,12 +75,7 @@ def choose_threshold(rows: Rows) -> float | None:
 
 def measure_pair(rows: Rows, assigned: Integers) -> Pair:
     """Choose the threshold, and measure the pair with thresholds chosen without the row's fold."""
-    stops = np.zeros(len(assigned), dtype=np.bool_)
-    for fold in np.unique(assigned):
-        held = assigned == fold
-        threshold = choose_threshold(_of(rows, ~held))
-        if threshold is not None:
-            stops[held] = rows.confidences[held] >= threshold
+    stops = choose_without_fold(rows, assigned)
     right = np.where(stops, rows.static_right, rows.encoder_right)
     return Pair(
         threshold=choose_threshold(rows),
@@ -81,6 +84,17 @@ def measure_pair(rows: Rows, assigned: Integers) -> Pair:
         accuracy=float(right.mean()),
         encoder_accuracy=float(rows.encoder_right.mean()),
     )
+
+
+def choose_without_fold(rows: Rows, assigned: Integers) -> Bools:
+    """Tell which rows stop at the static head, each by a threshold chosen on the other folds."""
+    stops = np.zeros(len(assigned), dtype=np.bool_)
+    for fold in np.unique(assigned):
+        held = assigned == fold
+        threshold = choose_threshold(_of(rows, ~held))
+        if threshold is not None:
+            stops[held] = rows.confidences[held] >= threshold
+    return stops
 
 
 def _of(rows: Rows, mask: Bools) -> Rows:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tidegate.adapters.clocks.system import SystemClock
 from tidegate.adapters.encoder_files import shipped
 from tidegate.adapters.engines.onnx_encoder import OnnxEncoder, OnnxEncoderSettings
+from tidegate.adapters.engines.static_embeddings import StaticEmbeddings
 from tidegate.adapters.exporters.record_sink import RecordSink
 from tidegate.adapters.stores.journal_file import JournalFile
 from tidegate.adapters.stores.key_file import KeyFile
@@ -17,6 +18,7 @@ from tidegate.gateway.meter import Meter
 from tidegate.node.learning import LearningParts, make_learning
 from tidegate.node.published import known_names
 from tidegate.node.sinks import make_sinks
+from tidegate.node.static_training import open_static
 from tidegate.node.tracing import Traces
 from tidegate.ports import Log
 
@@ -29,6 +31,7 @@ class Parts:
     paths: StatePaths
     journal: JournalFile
     encoder: OnnxEncoder
+    static: StaticEmbeddings
     keys: KeyFile
     bindings: SqliteBindings
     metrics: Meter
@@ -56,6 +59,8 @@ def open_parts(
     journal.open()
     stack.callback(journal.close)
     encoder = open_encoder(stack, configuration)
+    static = open_static()
+    stack.callback(static.close)
     keys = KeyFile(paths.keys, paths.pepper)
     learning = make_learning(stack, configuration, paths, keys.load().pepper)
     clock, metrics = SystemClock(), Meter()
@@ -69,6 +74,7 @@ def open_parts(
         paths=paths,
         journal=journal,
         encoder=encoder,
+        static=static,
         keys=keys,
         bindings=bindings,
         metrics=metrics,

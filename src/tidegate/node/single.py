@@ -85,6 +85,7 @@ async def build_node(
         PinFile(parts.paths.pins),
         lambda wanted, load: learned_now(parts.learning, wanted, load, parts.log),
         parts.learning.guarantees.load,
+        static=parts.static,
     )
     stack.push_async_callback(workshop.close)
     built = await workshop.build(configuration, number, strict=False)

@@ -73,7 +73,7 @@ def fit_static(rows: Judged, table: StaticTable, report: Callable[[int, int], No
     static_right[has_vector] = measured.is_right
     seen = Rows(confidences, static_right, rows.is_right)
     pair = measure_pair(seen, rows.folds)
-    if pair.threshold is None:
+    if pair.threshold is None or not pair.pays:
         return StaticFit(None, "the rows do not show that the pair keeps its accuracy", pair, seen)
     head = StaticHead(
         table=table.fingerprint,
@@ -94,7 +94,7 @@ def fit_static(rows: Judged, table: StaticTable, report: Callable[[int, int], No
 def embed(texts: Sequence[str], table: StaticTable) -> tuple[Bools, Float32]:
     """Tell which texts have a static vector, and give one row for each of those."""
     found = [table.embed(text) for text in texts]
-    has_vector = np.array([vector is not None for vector in found])
-    vectors = [vector for vector in found if vector is not None]
+    has_vector = np.array([one is not None for one in found])
+    vectors = [one.vector for one in found if one is not None]
     empty = np.zeros((0, table.dimensions), np.float32)
     return has_vector, np.stack(vectors) if vectors else empty

@@ -30,11 +30,12 @@ from tidegate.errors import FitError
 from tidegate.learning.fit import Measured, folds, measure
 from tidegate.learning.novelty import Outside, Seen, fit_novelty
 from tidegate.learning.rows import TrainingSet, read_rows, training_set
-from tidegate.ports import Encoder
+from tidegate.node.static_training import Judged, StaticFit, fit_static
+from tidegate.ports import Encoder, StaticTable
 from tidegate.statistics import linear, ngrams
 from tidegate.tasks.scores import score
 
-Stage = Literal["encode", "fit"]
+Stage = Literal["encode", "fit", "static"]
 Report = Callable[[Stage, int, int], None]
 """Gets the stage, steps done and steps expected."""
 
@@ -84,10 +85,21 @@ class Trained:
     measured: Measured
     truncated: int
     """Texts of which the encoder did not read the end."""
+    static: StaticFit | None
+    """None: no static embeddings were given."""
 
 
-def train(job: Job, encoder: Encoder, bundles: BundleFolder, report: Report) -> Trained:
+def train(
+    job: Job,
+    encoder: Encoder,
+    bundles: BundleFolder,
+    report: Report,
+    *,
+    table: StaticTable | None = None,
+) -> Trained:
     """Encode, fit, measure and store; the bundle is there whole when this returns.
+
+    With a `table` of static embeddings a head on them is fitted too, where it pays.
 
     Blocks for seconds to minutes; an event loop that runs already calls it in a thread.
     """
@@ -124,6 +136,10 @@ def train(job: Job, encoder: Encoder, bundles: BundleFolder, report: Report) -> 
     )
     seen = Seen(vectors, targets, assigned, fitted.scores, measured.calibration)
     outside = _outside(head, rows.outside, encoded.vectors[len(rows.texts) :])
+    static = None
+    if table is not None:
+        judged = Judged(rows.texts, rows.labels, targets, assigned, measured.is_right)
+        static = fit_static(judged, table, lambda done, total: report("static", done, total))
     wording = None if job.question is None else fingerprint(job.question)
     draft = Draft(
         name=job.bundle,
@@ -135,12 +151,13 @@ def train(job: Job, encoder: Encoder, bundles: BundleFolder, report: Report) -> 
         provenance=Provenance("file", sha256(job.data).hexdigest(), len(rows.texts)),
         golden=_golden(head, encoder),
         licence=job.licence,
+        static=None if static is None else static.head,
         novelty=fit_novelty(seen, outside),
     )
     version, content = pack(draft, bundles.next_number(job.bundle))
     bundle = unpack(content, name=job.bundle, version=version)
     folder = bundles.write(job.bundle, version, content)
-    return Trained(bundle, folder, rows, measured, encoded.truncated)
+    return Trained(bundle, folder, rows, measured, encoded.truncated, static)
 
 
 async def encode(texts: Sequence[str], encoder: Encoder, report: Report) -> Encoded:

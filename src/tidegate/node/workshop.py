@@ -26,7 +26,7 @@ from tidegate.gateway.generation import Generation
 from tidegate.gateway.learned import Learned
 from tidegate.node.learning import Load
 from tidegate.node.verified import read_verified
-from tidegate.ports import Clock, Encoder, Upstream
+from tidegate.ports import Clock, Encoder, StaticTable, Upstream
 from tidegate.routing.rules import compile_rules
 from tidegate.routing.table import route_table
 from tidegate.tasks.classify import LoadedTask, join
@@ -95,8 +95,10 @@ class Workshop:
         pins: PinFile,
         learned: Callable[[Configuration, Load], Awaitable[Learned]],
         guarantee: Callable[[str], Guarantee | None],
+        *,
+        static: StaticTable | None,
     ) -> None:
-        """The encoder is shared by all generations; `learned` gives what traffic taught.
+        """The engines are shared by all generations; `learned` gives what traffic taught.
 
         `guarantee` gives the newest verdict on a task.
         """
@@ -104,6 +106,7 @@ class Workshop:
         self._learned = learned
         self._clock = clock
         self._encoder = encoder
+        self._static = static
         self._bundles = bundles
         self._pins = pins
         self._pool: Mapping[str, tuple[ConfiguredUpstream, Upstream]] = {}
@@ -143,6 +146,7 @@ class Workshop:
             tasks=tasks,
             heads=fuse({one.bundle.content_hash: one.bundle.head for one in loaded}),
             encoder=self._encoder,
+            static=self._static,
             prices=prices,
             learned=learned,
             trace_share=configuration.tracing.policy.share if configuration.tracing else None,

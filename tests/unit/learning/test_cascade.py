@@ -89,6 +89,7 @@ def test_the_pair_is_measured_on_rows_that_chose_nothing() -> None:
     assert pair.encoder_accuracy == pytest.approx(float(rows.encoder_right.mean()))
     assert 0.3 < pair.share < 0.9
     assert pair.encoder_accuracy - pair.accuracy <= MOST_LOSS
+    assert pair.pays
 
 
 def test_a_pair_that_answers_nothing_is_the_encoder() -> None:
@@ -98,3 +99,4 @@ def test_a_pair_that_answers_nothing_is_the_encoder() -> None:
     pair = measure_pair(rows, np.arange(300, dtype=np.int64) % 5)
 
     assert (pair.threshold, pair.share, pair.accuracy) == (None, 0.0, 1.0)
+    assert not pair.pays

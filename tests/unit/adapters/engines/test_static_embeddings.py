@@ -49,9 +49,11 @@ def test_a_vector_is_the_weighted_sum_of_its_tokens(embeddings: StaticEmbeddings
     ids = Tokenizer.from_file(str(TOKENIZER)).encode(TEXT, add_special_tokens=False).ids
     expected = sum(scales[i] * table[i] for i in ids)
 
-    vector = embeddings.embed(TEXT)
+    found = embeddings.embed(TEXT)
 
-    assert vector is not None
+    assert found is not None
+    vector = found.vector
+    assert found.token_count == len(ids) + 2
     np.testing.assert_allclose(vector, expected / np.linalg.norm(expected), atol=1e-6)
     assert vector.dtype == np.float32
     assert vector.shape == (256,)
@@ -67,7 +69,7 @@ def test_like_texts_are_near_and_unlike_ones_are_not(embeddings: StaticEmbedding
     assert one is not None
     assert like is not None
     assert unlike is not None
-    assert float(one @ like) > float(one @ unlike) + 0.2
+    assert float(one.vector @ like.vector) > float(one.vector @ unlike.vector) + 0.2
 
 
 @pytest.mark.parametrize(
@@ -79,10 +81,10 @@ def test_what_it_cannot_say_is_left_to_the_encoder(embeddings: StaticEmbeddings,
 
 @pytest.mark.parametrize("text", ["😀😀", "שלום עולם", "日本語", "a" * MOST_CHARACTERS, "[SEP]"])
 def test_any_short_text_has_a_vector_of_length_one(embeddings: StaticEmbeddings, text: str) -> None:
-    vector = embeddings.embed(text)
+    found = embeddings.embed(text)
 
-    assert vector is not None
-    assert float(np.linalg.norm(vector)) == pytest.approx(1, abs=1e-5)
+    assert found is not None
+    assert float(np.linalg.norm(found.vector)) == pytest.approx(1, abs=1e-5)
 
 
 def test_every_file_of_the_shipped_folder_is_listed_and_small(

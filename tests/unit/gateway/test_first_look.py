@@ -1,0 +1,125 @@
+"""What static embeddings settle before the encoder, and what they leave to it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tidegate.domain.bundle import (
+    Bundle,
+    Calibration,
+    Head,
+    Metrics,
+    Provenance,
+    StaticHead,
+    StaticMetrics,
+)
+from tidegate.domain.encoding import StaticEncoding
+from tidegate.domain.question import Option, Question
+from tidegate.domain.request import Decisions
+from tidegate.domain.task import Task
+from tidegate.gateway.first_look import FirstLook, first_look
+from tidegate.tasks.accept import Asked
+from tidegate.tasks.classify import LoadedTask, join
+
+TABLE = "t" * 64
+QUESTION = Question("choice", None, "Which?", (Option("a"), Option("b")))
+ASKED = Asked(now=0.0)
+
+
+class OneVector:
+    """A table that has one vector for every text but one."""
+
+    name, fingerprint, dimensions = "one", TABLE, 2
+
+    def embed(self, text: str) -> StaticEncoding | None:
+        return None if text == "long" else StaticEncoding(np.array([1, 0], np.float32), 5)
+
+
+def loaded(
+    *, lead: float = 3.0, threshold: float = 0.9, table: str = TABLE, task: Task | None = None
+) -> LoadedTask:
+    """A task whose static head prefers `a` by `lead`."""
+    weights = np.array([[lead, 0], [0, 0]], np.float32)
+    bias = np.zeros(2, np.float32)
+    plain = Calibration(1.0, 0.0)
+    bundle = Bundle(
+        name="x",
+        version="1-000000000000",
+        content_hash="c" * 64,
+        created=0.0,
+        encoder="e" * 64,
+        head=Head(("a", "b"), weights, bias, plain),
+        questions=(),
+        metrics=Metrics(1, 2, 1.0, 0.0, 0.1, ()),
+        provenance=Provenance("file", "s" * 64, 1),
+        golden=(),
+        static=StaticHead(
+            table, weights, bias, plain, threshold, StaticMetrics(0.9, 0.7, 0.95, 0.95)
+        ),
+    )
+    return join(task or Task("x", "x", threshold=0.5, unguaranteed=True), bundle)
+
+
+def ask(text: str | None = "hello", *, questions: int = 1) -> Decisions:
+    return Decisions(questions=(QUESTION,) * questions, text=text)
+
+
+def test_a_sure_answer_settles_the_question() -> None:
+    found = first_look(OneVector(), ask(), [loaded()], ASKED)
+
+    assert found.decisions[0].confidence == pytest.approx(1 / (1 + np.exp(-3)))
+    assert found.token_count == 5
+    assert found.settles([loaded()])
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        loaded(lead=1.0),
+        loaded(threshold=0.96),
+        loaded(table="o" * 64),
+        loaded(task=Task("x", "x", threshold=0.99, unguaranteed=True)),
+        loaded(task=Task("x", "x", threshold=0.5, unguaranteed=True, static_first=False)),
+        loaded(task=Task("x", "x", threshold=0.5)),
+    ],
+    ids=["not sure", "own threshold", "other table", "task's threshold", "off", "guaranteed"],
+)
+def test_what_is_not_settled_is_the_encoders(one: LoadedTask) -> None:
+    found = first_look(OneVector(), ask(), [one], ASKED)
+
+    assert found.decisions == {}
+    assert not found.settles([one])
+
+
+def test_a_bundle_without_a_static_head_is_the_encoders() -> None:
+    one = loaded()
+    bare = replace(one, bundle=replace(one.bundle, static=None))
+
+    assert first_look(OneVector(), ask(), [bare], ASKED).decisions == {}
+
+
+@pytest.mark.parametrize("text", ["long", None])
+def test_a_text_without_a_vector_is_the_encoders(text: str | None) -> None:
+    assert first_look(OneVector(), ask(text), [loaded()], ASKED) == FirstLook()
+
+
+def test_a_client_that_asks_for_an_error_bound_gets_no_unguaranteed_answer() -> None:
+    found = first_look(OneVector(), ask(), [loaded()], Asked(now=0.0, max_error=0.01))
+
+    assert found.decisions == {}
+
+
+def test_without_a_table_nothing_is_settled() -> None:
+    assert first_look(None, ask(), [loaded()], ASKED) == FirstLook()
+
+
+def test_questions_settle_one_by_one() -> None:
+    sure, unsure, uncovered = loaded(), loaded(lead=0.1), "no task of this route has a bundle"
+    found: list[LoadedTask | str] = [sure, unsure, uncovered]
+
+    settled = first_look(OneVector(), ask(questions=3), found, ASKED)
+
+    assert set(settled.decisions) == {0}
+    assert not settled.settles(found)
+    assert settled.settles([sure, "why", uncovered])
