@@ -20,18 +20,17 @@ def doctor(
     Exit codes: 0 a node runs here, whatever the advice; 1 it would not; 2 the configuration is
     wrong.
     """
-    from tidegate.adapters.encoder_files import shipped
     from tidegate.adapters.machine import look_at_machine
     from tidegate.cli.configured import Overrides, configured
     from tidegate.config.load import default_state_directory
     from tidegate.node.doctor import diagnose
 
-    settings = configured(config, Overrides())().encoder
+    configuration = configured(config, Overrides())()
     found = diagnose(
         look_at_machine(),
-        shipped(),
+        configuration.encoder_source,
         state or default_state_directory(),
-        threads=settings.threads,
+        threads=configuration.encoder.threads,
     )
     if json:
         import msgspec

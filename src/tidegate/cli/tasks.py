@@ -31,16 +31,16 @@ def tasks(
     from tidegate.cli.learned_view import learned_listing
     from tidegate.cli.task_view import Shelf, TaskState, listing, states
     from tidegate.config.load import default_state_directory
-    from tidegate.node.training import bundled_encoder
+    from tidegate.node.encoders import open_encoder
 
     paths = StatePaths(state or default_state_directory())
     found: list[TaskState] = []
     if not learned:
-        tasks_of = configured(config, Overrides())().tasks
-        encoder = bundled_encoder(threads=1)
+        configuration = configured(config, Overrides())()
+        encoder = open_encoder(configuration.encoder_source, paths.root, threads=1)
         try:
             shelf = Shelf(BundleFolder(paths.bundles), PinFile(paths.pins).load(), encoder)
-            found = states(tasks_of, shelf)
+            found = states(configuration.tasks, shelf)
         finally:
             encoder.close()
     taught = learned_at(paths)

@@ -34,12 +34,14 @@ def train(
     from tidegate.cli.configured import Overrides, configured
     from tidegate.cli.train_view import progress, read_question, read_rows_file, report, summary
     from tidegate.config.load import default_state_directory
+    from tidegate.node.encoders import open_encoder
     from tidegate.node.static_training import open_static
-    from tidegate.node.training import Job, bundled_encoder
+    from tidegate.node.training import Job
     from tidegate.node.training import train as run
 
     started = time.perf_counter()
-    known = {one.name: one for one in configured(config, Overrides())().tasks}.get(task)
+    configuration = configured(config, Overrides())()
+    known = {one.name: one for one in configuration.tasks}.get(task)
     asked = read_question(question) if question else known.question if known else None
     job = Job(
         bundle=known.bundle if known else task,
@@ -51,7 +53,9 @@ def train(
         pooling=known.pooling if known else "mean",
     )
     paths = open_state_directory(state or default_state_directory())
-    encoder, table = bundled_encoder(len(os.sched_getaffinity(0))), open_static()
+    cores = len(os.sched_getaffinity(0))
+    encoder = open_encoder(configuration.encoder_source, paths.root, cores)
+    table = open_static()
     try:
         with progress() as advance:
             trained = run(job, encoder, BundleFolder(paths.bundles), advance, table=table)

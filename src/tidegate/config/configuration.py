@@ -6,8 +6,10 @@ from typing import Literal
 
 from tidegate.adapters.upstream_settings import EnvironmentProxies, UpstreamSettings
 from tidegate.config.data_listener import ClientSide
+from tidegate.config.encoder import EncoderSource
+from tidegate.config.encoder_settings import EncoderSettings
 from tidegate.config.learning_settings import LearningSettings
-from tidegate.config.schema import EncoderSettings, LedgerSettings, Limits
+from tidegate.config.schema import LedgerSettings, Limits
 from tidegate.config.sinks import ConfiguredSink
 from tidegate.config.telemetry import Tracing
 from tidegate.domain.passed import Batches
@@ -69,6 +71,7 @@ class Configuration:
     batches: Batches | None = None
     sinks: tuple[ConfiguredSink, ...] = ()
     prices: Path | None = None
+    encoder_source: EncoderSource = field(default_factory=EncoderSource)
     client_side: ClientSide = field(default_factory=ClientSide)
     workers: int | None = 1
     """Processes that serve; None: one for each core that this process may use."""

@@ -15,6 +15,7 @@ from tidegate.config.configuration import Configuration, TcpAddress, UnixAddress
 from tidegate.config.data_listener import configure_client_side
 from tidegate.config.decode import Decoder
 from tidegate.config.document import MAX_BYTES, Document, read
+from tidegate.config.encoder import configure_encoder
 from tidegate.config.problem import Problem, to_error
 from tidegate.config.routes import Known, configure_routes, implicit_routes, targets
 from tidegate.config.schema import AdminListenerSettings, Settings
@@ -188,6 +189,7 @@ def _configure(
             Surroundings(settings.node.zone, environment, folder),
         ),
         prices=_prices(settings.prices, document, folder),
+        encoder_source=configure_encoder(settings.encoder, document, environment, folder),
         client_side=configure_client_side(listeners.data, document, folder),
         proxies=environment_proxies(environment),
         tracing=configure_tracing(settings.telemetry.traces, place, document, environment, folder),

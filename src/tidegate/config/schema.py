@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from tidegate.adapters.upstream_settings import UpstreamSettings
 from tidegate.config.data_listener import DataListenerSettings
+from tidegate.config.encoder_settings import EncoderSettings
 from tidegate.config.learning_settings import LearningSettings
 from tidegate.config.route_settings import RouteSettings
 from tidegate.config.sinks import HttpsSinkSettings, StdoutSinkSettings
@@ -145,26 +146,6 @@ class TenantSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             " its vector is kept."
         ),
     ] = False
-
-
-class EncoderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The text encoder of this node."""
-
-    threads: Annotated[
-        int, Meta(ge=1, le=256, description="Texts encoded at the same time. Default 1.")
-    ] = 1
-    queue: Annotated[
-        int, Meta(ge=1, le=100_000, description="Texts that may wait; more get 503. Default 256.")
-    ] = 256
-    windows: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=64,
-            description="Windows in which a long text is read, each a run of the encoder; the rest"
-            " is cut and said to be. Default 4: about 900 tokens of the encoder that ships.",
-        ),
-    ] = 4
 
 
 class BatchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

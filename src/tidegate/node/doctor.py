@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tidegate.adapters.encoder_files import read_manifest
+from tidegate.adapters.encoder_folder import describe
 from tidegate.adapters.engines.onnx_encoder import (
     LARGEST_DEVIATION,
     OnnxEncoder,
@@ -16,7 +16,9 @@ from tidegate.adapters.engines.onnx_encoder import (
 )
 from tidegate.adapters.filesystem import EPHEMERAL, NETWORK, kind_of, read_mounts
 from tidegate.adapters.machine import Machine
+from tidegate.config.encoder import EncoderSource
 from tidegate.errors import TidegateError
+from tidegate.node.encoders import encoder_folder, make_encoder
 from tidegate.node.static_training import open_static
 
 TOKENS = (8, 32, 128)
@@ -78,12 +80,12 @@ class Diagnosis:
         return all(one.grade != "failure" for one in self.findings)
 
 
-def diagnose(machine: Machine, folder: Path, state: Path, *, threads: int) -> Diagnosis:
-    """Open the encoder in `folder`, measure it for some seconds, and say what to change."""
+def diagnose(machine: Machine, source: EncoderSource, state: Path, *, threads: int) -> Diagnosis:
+    """Open the encoder, measure it for some seconds, and say what to change."""
     findings: list[Finding] = []
     facts = None
     try:
-        facts = measure(folder)
+        facts = measure(source, state)
     except TidegateError as error:
         findings.append(Finding("failure", str(error)))
     kind = kind_of(state, read_mounts())
@@ -91,16 +93,16 @@ def diagnose(machine: Machine, folder: Path, state: Path, *, threads: int) -> Di
     return Diagnosis(machine, threads, facts, str(state), kind, tuple(findings))
 
 
-def measure(folder: Path) -> EncoderFacts:
+def measure(source: EncoderSource, state: Path) -> EncoderFacts:
     """Time the encoder and compare its golden vectors; raises EngineError."""
-    encoder = OnnxEncoder(folder, OnnxEncoderSettings())
+    encoder = make_encoder(source, state, OnnxEncoderSettings())
     try:
         encoder.open()
         encoder.check()
         times = {tokens: _encode_ms(encoder, tokens) for tokens in TOKENS}
         return EncoderFacts(
             name=encoder.name,
-            precision=read_manifest(folder).precision,
+            precision=describe(encoder_folder(source, state), source.given).precision,
             fingerprint=encoder.fingerprint,
             deviation=encoder.deviation(),
             allowed=LARGEST_DEVIATION,

@@ -29,6 +29,7 @@ RESTART_PARTS = (
     "client_side",
     "admin",
     "encoder",
+    "encoder_source",
     "log_format",
     "name",
     "workers",

@@ -4,7 +4,6 @@ from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 
 from tidegate.adapters.clocks.system import SystemClock
-from tidegate.adapters.encoder_files import shipped
 from tidegate.adapters.engines.onnx_encoder import OnnxEncoder, OnnxEncoderSettings
 from tidegate.adapters.engines.static_embeddings import StaticEmbeddings
 from tidegate.adapters.exporters.record_sink import RecordSink
@@ -15,6 +14,7 @@ from tidegate.adapters.stores.state_directory import StatePaths
 from tidegate.adapters.tls_files import ServerTls
 from tidegate.config.configuration import Configuration
 from tidegate.gateway.meter import Meter
+from tidegate.node.encoders import make_encoder
 from tidegate.node.learning import LearningParts, make_learning
 from tidegate.node.published import known_names
 from tidegate.node.sinks import make_sinks
@@ -58,7 +58,7 @@ def open_parts(
     journal = JournalFile(paths.journal, name=f"worker-{worker}")
     journal.open()
     stack.callback(journal.close)
-    encoder = open_encoder(stack, configuration)
+    encoder = open_encoder(stack, configuration, paths)
     static = open_static()
     stack.callback(static.close)
     keys = KeyFile(paths.keys, paths.pepper)
@@ -86,11 +86,14 @@ def open_parts(
     )
 
 
-def open_encoder(stack: ExitStack | AsyncExitStack, configuration: Configuration) -> OnnxEncoder:
+def open_encoder(
+    stack: ExitStack | AsyncExitStack, configuration: Configuration, paths: StatePaths
+) -> OnnxEncoder:
     """Load the encoder and check that it gives here what its files promise."""
     settings = configuration.encoder
-    encoder = OnnxEncoder(
-        shipped(),
+    encoder = make_encoder(
+        configuration.encoder_source,
+        paths.root,
         OnnxEncoderSettings(settings.threads, settings.queue, settings.windows),
     )
     stack.callback(encoder.close)

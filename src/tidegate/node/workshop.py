@@ -87,7 +87,8 @@ class Workshop:
     What was built is handed back by `adopt` or by `abandon`, one at a time.
     """
 
-    def __init__(
+    # One argument for each part of the node that a generation is built from.
+    def __init__(  # noqa: PLR0913
         self,
         clock: Clock,
         encoder: Encoder,

@@ -217,7 +217,7 @@ class Supervisor:
     async def golden_texts(self) -> Texts:
         """Encode what bundles are checked by, with an encoder that is there for a moment only."""
         with contextlib.ExitStack() as stack:
-            return await golden_texts(open_encoder(stack, self.started))
+            return await golden_texts(open_encoder(stack, self.started, self.owner.paths))
 
     async def _start(self, member: Member) -> None:
         """Start one worker and let it serve what is in force; raises TidegateError."""

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.adapters.encoder_files import shipped
 from tidegate.adapters.machine import Machine
+from tidegate.config.encoder import EncoderSource
 from tidegate.node.doctor import EncoderFacts, advise, diagnose
 
 
@@ -81,7 +81,7 @@ def test_the_file_system_of_the_state_decides(kind: str | None, grades: list[str
 
 
 def test_this_machine_is_measured(tmp_path: Path) -> None:
-    found = diagnose(machine(), shipped(), tmp_path, threads=3)
+    found = diagnose(machine(), EncoderSource(), tmp_path, threads=3)
 
     assert found.encoder is not None
     assert found.encoder.deviation <= found.encoder.allowed
@@ -91,7 +91,7 @@ def test_this_machine_is_measured(tmp_path: Path) -> None:
 
 
 def test_an_encoder_that_cannot_run_is_a_finding_and_not_a_crash(tmp_path: Path) -> None:
-    found = diagnose(machine(), tmp_path, tmp_path, threads=3)
+    found = diagnose(machine(), EncoderSource(path=tmp_path), tmp_path, threads=3)
 
     assert found.encoder is None
     assert not found.is_usable
