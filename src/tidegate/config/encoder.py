@@ -19,6 +19,11 @@ class EncoderSource:
     hub: HubModel | None = None
     given: Described = AS_IT_IS
 
+    @property
+    def is_shipped(self) -> bool:
+        """Whether it is the one in the package."""
+        return self.path is None and self.hub is None
+
 
 def configure_encoder(
     settings: EncoderSettings, document: Document, environment: Mapping[str, str], folder: Path

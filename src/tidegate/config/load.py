@@ -17,7 +17,14 @@ from tidegate.config.decode import Decoder
 from tidegate.config.document import MAX_BYTES, Document, read
 from tidegate.config.encoder import configure_encoder
 from tidegate.config.problem import Problem, to_error
-from tidegate.config.routes import Known, configure_routes, implicit_routes, targets
+from tidegate.config.routes import (
+    ENCODER_MODEL,
+    OTHER_ENCODER_MODEL,
+    Known,
+    configure_routes,
+    implicit_routes,
+    targets,
+)
 from tidegate.config.schema import AdminListenerSettings, Settings
 from tidegate.config.sinks import Surroundings, configure_sinks
 from tidegate.config.tasks import configure_tasks
@@ -156,7 +163,9 @@ def _configure(
         name: targets(task.upstreams, document, ("tasks", name, "upstreams"), known)
         for name, task in settings.tasks.items()
     }
-    routes += implicit_routes(task_targets, routes)
+    encoder_source = configure_encoder(settings.encoder, document, environment, folder)
+    encoder = ENCODER_MODEL if encoder_source.is_shipped else OTHER_ENCODER_MODEL
+    routes += implicit_routes(task_targets, routes, encoder=encoder)
     used = {target.upstream for route in routes for target in route.targets}
     batches = configure_batches(settings.batches, settings.upstreams, document)
     if batches is not None:
@@ -189,7 +198,7 @@ def _configure(
             Surroundings(settings.node.zone, environment, folder),
         ),
         prices=_prices(settings.prices, document, folder),
-        encoder_source=configure_encoder(settings.encoder, document, environment, folder),
+        encoder_source=encoder_source,
         client_side=configure_client_side(listeners.data, document, folder),
         proxies=environment_proxies(environment),
         tracing=configure_tracing(settings.telemetry.traces, place, document, environment, folder),

@@ -22,6 +22,7 @@ from tidegate.routing.rules import compile_rules
 CachedSurface = Literal["chat", "embeddings", "decisions"]
 
 ENCODER_MODEL = "tidegate/all-minilm-l6-v2"
+OTHER_ENCODER_MODEL = "tidegate/encoder"
 TASK_PREFIX = "tidegate/"
 
 
@@ -62,11 +63,11 @@ def targets(
 
 
 def implicit_routes(
-    tasks: Mapping[str, tuple[Target, ...]], present: Sequence[Route]
+    tasks: Mapping[str, tuple[Target, ...]], present: Sequence[Route], *, encoder: str
 ) -> tuple[Route, ...]:
     """Give the routes that the encoder and each task bring, but for names that the file routes."""
     taken = {name for route in present for name in route.models}
-    made = [Route(name=ENCODER_MODEL, models=(ENCODER_MODEL,), uses_encoder=True)]
+    made = [Route(name=encoder, models=(encoder,), uses_encoder=True)]
     for task, upstreams in tasks.items():
         name = TASK_PREFIX + task
         made.append(Route(name=name, models=(name,), targets=upstreams, tasks=(task,)))
