@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+_MODEL = "^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$"
+
 
 class EncoderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The text encoder of this node."""
@@ -25,25 +27,22 @@ class EncoderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         ),
     ] = 4
     path: Annotated[
-        str | None,
+        Annotated[str, Meta(min_length=1)] | None,
         Meta(
-            min_length=1,
             description="Folder of another encoder, see docs/encoder.md; relative to this file."
             " Default: the one that ships.",
         ),
     ] = None
     hub: Annotated[
-        str | None,
+        Annotated[str, Meta(pattern=_MODEL)] | None,
         Meta(
-            pattern="^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$",
             description="Name of a model on a hub, as `owner/name`, fetched once into the state"
             " directory. Needs `revision`. Nothing is fetched unless this is set.",
         ),
     ] = None
     revision: Annotated[
-        str | None,
+        Annotated[str, Meta(pattern="^[0-9a-f]{40}$")] | None,
         Meta(
-            pattern="^[0-9a-f]{40}$",
             description="Commit of the model on the hub, 40 hexadecimal digits.",
         ),
     ] = None
@@ -65,9 +64,8 @@ class EncoderSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         ),
     ] = None
     prefix: Annotated[
-        str | None,
+        Annotated[str, Meta(max_length=200)] | None,
         Meta(
-            max_length=200,
             description="Stands before every text, as in `query: `; the model's card says whether"
             " it was trained with one. Part of the fingerprint. Default: what the folder says.",
         ),
