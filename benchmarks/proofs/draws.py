@@ -43,7 +43,7 @@ def from_population(scores: Float64, wrong: Float64, alpha: float, draws: int, s
             continue
         count = int(np.searchsorted(-ranked, -cut, "right"))
         coverages.append(count / len(ranked))
-        broken += risks[count - 1] > alpha
+        broken += int(risks[count - 1] > alpha)
     return Broken(broken / draws, 0.0, len(coverages) / draws, float(np.mean(coverages or [0.0])))
 
 
