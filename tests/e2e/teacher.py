@@ -11,9 +11,10 @@ import msgspec
 from tests.contract.servers import Turn
 from tests.e2e.harness import TENANT, Config, Gateway, running_gateway, upstream
 from tests.e2e.tiers import QUICK, scripted
-from tests.e2e.waiting import until
 from tidegate.demo.rows import example_folder, read_rows
 
+ENDINGS = (" Thanks!", " Please help.")
+"""Behind a text they make it another one that means the same."""
 LABELS = ("order_status", "cancel_order", "double_charge", "change_address", "promo_code")
 
 
@@ -40,6 +41,8 @@ class Teacher:
             await turn.answer(b'{"error":{"message":"broken"}}', status=500)
             return
         self.asked.append(text)
+        for ending in ENDINGS:
+            text = text.removesuffix(ending)
         answers = [self.answer(question, text) for question in body["questions"]]
         usage = {
             "input_tokens": 50,
@@ -128,10 +131,23 @@ async def taught(folder: Path, teacher: Teacher) -> Path:
         far.script = teacher
         config = learning_from(far.served.url)
         async with running_gateway(config, folder=folder) as gateway:
-            await ask(gateway, [text for text, _ in lessons()])
-            await settled(gateway)
-            await until(lambda: is_serving(gateway))
+            # Once is enough, unless the learner looked just before the last rows came.
+            for ending in ("", *ENDINGS):
+                await ask(gateway, [text + ending for text, _ in lessons()])
+                await settled(gateway)
+                await learned_all(gateway)
+                if is_serving(gateway):
+                    break
+            assert is_serving(gateway)
     return folder
+
+
+async def learned_all(gateway: Gateway) -> None:
+    """Return when the learner has nothing to do."""
+    look = gateway.node.parts.learning.look
+    assert look is not None
+    while await look():
+        pass
 
 
 @asynccontextmanager
