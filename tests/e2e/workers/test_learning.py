@@ -1,0 +1,100 @@
+"""What a node of several workers learns holds for all of them, and so does a suspension."""
+
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from tests.e2e.harness import TENANT, write_config
+from tests.e2e.teacher import PEPPER, Teacher, ask, fresh_state, learning_from, lessons
+from tests.e2e.tiers import scripted
+from tests.e2e.waiting import until
+from tests.e2e.workers.crew import CrewOfTwo, running_crew
+from tests.label_rows import a_label
+from tidegate.adapters.stores.state_directory import StatePaths
+from tidegate.config.load import load
+from tidegate.domain.label import Owner
+from tidegate.learning import audit
+from tidegate.node.learning import open_labels
+from tidegate.node.parts import open_encoder
+from tidegate.statistics.language import language
+
+OWNER = Owner("intent", TENANT)
+TEXTS = [text for text, _ in lessons()]
+KEEP_ROWS = 10_000
+
+
+async def labelled(folder: Path, url: str) -> None:
+    """Put all labels into the store at once: what is fitted and tested does not hang on time."""
+    file = fresh_state(folder) / "tidegate.yaml"
+    write_config(file, learning_from(url))
+    configuration = load(file, {})
+    (task,) = configuration.tasks
+    assert task.question is not None
+    paths, keys = StatePaths(folder / "state"), audit.derive(PEPPER)
+    rows = []
+    with ExitStack() as stack:
+        encoder = open_encoder(stack, configuration, paths)
+        for number, (text, label) in enumerate(lessons()):
+            group = audit.cluster(keys, text)
+            row = a_label(
+                f"{number}/0",
+                owner=OWNER,
+                tenant=TENANT,
+                label=label,
+                vector=(await encoder.encode(text)).vector,
+                group=group,
+                cluster=group,
+                role=audit.role(keys, group),
+                upstream="far",
+                model=Teacher.model,
+                encoder=encoder.fingerprint,
+                language=language(text),
+            )
+            rows.append(row)
+    with closing(open_labels(paths, PEPPER, KEEP_ROWS)) as store:
+        store.remember(OWNER, task.question)
+        store.add(rows)
+
+
+def reasons(crew: CrewOfTwo) -> list[str]:
+    """Tell why all workers have built anew so far."""
+    return [str(fields["why"]) for name, fields in crew.log.events if name == "node.rebuilt"]
+
+
+async def answered_here(crew: CrewOfTwo) -> list[float]:
+    """Count for each worker the requests that it answered itself."""
+    await crew.supervisor.look(1.0)
+    counts = []
+    for member in crew.supervisor.members:
+        assert member.report is not None
+        (requests,) = [one for one in member.report.families if one.name == "tidegate_requests"]
+        place = requests.labels.index("source")
+        counts.append(
+            sum(point.value for point in requests.points if point.labels[place] == "local")
+        )
+    return counts
+
+
+async def test_a_grant_and_a_suspension_take_effect_on_both(tmp_path: Path) -> None:
+    async with scripted() as far:
+        far.script = Teacher(dict(lessons()))
+        await labelled(tmp_path, far.served.url)
+        async with running_crew(learning_from(far.served.url, audit_share=1), tmp_path) as crew:
+            # Logged when both have taken it over.
+            await until(lambda: reasons(crew))
+            assert "granted" in reasons(crew)[0]
+
+            async def both_answer() -> bool:
+                await ask(crew, TEXTS[:20])
+                return min(await answered_here(crew)) > 0
+
+            await until(both_answer)
+
+            far.script = Teacher(dict(lessons()), model="far-decider-2")
+            await ask(crew, TEXTS[:4])
+            await until(lambda: "far-decider-2" in reasons(crew)[-1])
+
+            before = await answered_here(crew)
+            assert set(await ask(crew, TEXTS[:40])) == {"upstream"}
+            assert await answered_here(crew) == before
+            # Both have followed in time; one that does not is replaced.
+            assert {member.starts for member in crew.supervisor.members} == {1}
