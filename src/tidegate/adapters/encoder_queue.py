@@ -18,7 +18,7 @@ from tidegate.errors import DeadlineExceeded, EngineError, EngineOverloaded
 WHERE = "the encoder"
 SHELLS = 2
 """Those who left give their place back at once, but what is left of their turn stays in the queue
-until a thread comes by; the queue holds at most this many times its places."""
+until a thread comes by, or until the queue holds this many times its places and is swept."""
 
 
 @dataclass(slots=True, eq=False)
@@ -81,8 +81,10 @@ class EncoderQueue:
         if deadline is not None and deadline <= now:
             raise DeadlineExceeded(WHERE)
         most = self._threads + self._places
-        if self._pending >= most or self._queue.qsize() >= SHELLS * most:
+        if self._pending >= most:
             raise EngineOverloaded(self._name, self._places)
+        if self._queue.qsize() >= SHELLS * most:
+            self._sweep()
         loop = asyncio.get_running_loop()
         turn = Turn(text, wants, deadline, now, loop.create_future(), loop)
         timer = None if deadline is None else loop.call_at(deadline, turn.expire)
@@ -106,6 +108,12 @@ class EncoderQueue:
         for worker in self._workers:
             worker.join()
         self._workers = []
+
+    def _sweep(self) -> None:
+        """Take out what those who left have left behind; the others keep their order."""
+        for turn in self._emptied():
+            if turn.is_wanted:
+                self._queue.put(turn)
 
     def _emptied(self) -> list[Turn]:
         found = []

@@ -1,6 +1,7 @@
 """The queue before the encoder's threads, with runs that a test holds and lets go."""
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
@@ -116,22 +117,26 @@ async def test_a_full_queue_refuses_and_names_its_limit() -> None:
     assert queue.pending == 0
 
 
-async def test_what_those_who_left_leave_behind_is_bounded() -> None:
+async def test_what_those_who_left_leave_behind_is_bounded_and_takes_no_place() -> None:
     gate = Gate()
-    with running(gate, places=1) as queue:
+    with running(gate, places=2) as queue:
         first = asyncio.create_task(queue.take("first", "vector", None))
         await until_begun(gate)
-        refused = 0
-        for _ in range(SHELLS * 2 + 3):
+        second = asyncio.create_task(queue.take("second", "vector", None))
+        for _ in range(SHELLS * 9):
             left = asyncio.create_task(queue.take("left", "vector", None))
             await asyncio.sleep(0)
             left.cancel()
             (outcome,) = await asyncio.gather(left, return_exceptions=True)
-            refused += isinstance(outcome, EngineOverloaded)
-        assert refused == 3
+            assert isinstance(outcome, asyncio.CancelledError)
+        held = sum(isinstance(one, Turn) for one in gc.get_objects())
+        third = asyncio.create_task(queue.take("third", "vector", None))
+        await asyncio.sleep(0)
         gate.open.set()
-        await first
-        assert (await queue.take("after", "vector", None)).token_count == 5
+        await asyncio.gather(first, second, third)
+
+    assert held <= 1 + SHELLS * 3
+    assert gate.ran == ["first", "second", "third"]
 
 
 async def test_an_error_of_a_run_reaches_its_caller_and_the_thread_goes_on() -> None:
