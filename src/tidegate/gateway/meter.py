@@ -139,6 +139,9 @@ class Meter:
             called = self._called(record, attempt)
             called[at.CALLS] += 1
             usage = attempt.usage
+            if usage is not None:
+                called[at.USED_IN] += usage.input_tokens
+                called[at.USED_OUT] += usage.output_tokens
             if usage is not None and not usage.is_estimated:
                 bounds = CLIENT_TOKENS.bounds
                 _note(called, at.TOKENS_IN, at.TOKEN_IN, bounds, usage.input_tokens)
@@ -201,9 +204,11 @@ def _add_stream(cell: Cell, record: Record, attempt: Attempt) -> None:
     """Add what only streams have: when the first token came, and how fast the others followed."""
     first_s = attempt.started_s + attempt.duration_s
     _note(cell, at.FIRST_TOKEN_S, at.FIRST_TOKEN, SERVER_FIRST_TOKEN.bounds, first_s)
+    # Attempts before it that failed have tokens in the record too; they are none of its pace.
+    usage = attempt.usage
     is_whole = record.error is None and record.abort_phase is None
-    if is_whole and not record.usage_is_estimated and record.output_tokens > 1:
-        each_s = (record.phases.stream_s or 0.0) / (record.output_tokens - 1)
+    if is_whole and usage is not None and not usage.is_estimated and usage.output_tokens > 1:
+        each_s = (record.phases.stream_s or 0.0) / (usage.output_tokens - 1)
         _note(cell, at.PER_TOKEN_S, at.PER_TOKEN, SERVER_PER_TOKEN.bounds, each_s)
 
 

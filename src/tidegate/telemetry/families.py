@@ -100,7 +100,7 @@ def _of_requests(cells: Mapping[RequestKey, Cell]) -> list[Family]:
         ),
         _counter(
             "tidegate_tokens",
-            "Tokens of answers, by surface, source and direction.",
+            "Tokens that requests used, failed attempts among them, by who answered in the end.",
             ("surface", "source", "direction"),
             [
                 (((*labels, direction)), value)
@@ -133,7 +133,17 @@ def _of_attempts(cells: Mapping[AttemptKey, Cell]) -> list[Family]:
             "Calls of upstreams, by upstream and outcome.",
             ("upstream", "outcome"),
             _column(_rows(cells, lambda key: (key[3], key[5])), at.CALLS),
-        )
+        ),
+        _counter(
+            "tidegate_upstream_tokens",
+            "Tokens that calls of upstreams used, each under the upstream and model of its call.",
+            ("upstream", "model", "direction"),
+            [
+                ((*labels, direction), value)
+                for direction, place in (("input", at.USED_IN), ("output", at.USED_OUT))
+                for labels, value in _column(_rows(cells, lambda key: (key[3], key[4])), place)
+            ],
+        ),
     ]
 
 

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.records import a_record
 from tidegate.domain.answer import Usage
@@ -105,17 +106,21 @@ def test_the_older_completions_have_their_own_operation() -> None:
 def test_a_stream_tells_first_token_and_pace() -> None:
     streamed = a_record(
         stream=True,
-        attempts=(attempt(duration_s=0.09),),
+        attempts=(
+            attempt("cut", usage=Usage(100, 30, is_estimated=True)),
+            attempt(duration_s=0.09, usage=Usage(100, 20)),
+        ),
         phases=Phases(stream_s=1.9),
-        output_tokens=20,
+        output_tokens=50,
+        usage_is_estimated=True,
     )
     found = metered(streamed)
     assert only(found["gen_ai_server_time_to_first_token_seconds"]).value == pytest.approx(0.1)
     assert only(found["gen_ai_server_time_per_output_token_seconds"]).value == pytest.approx(0.1)
     first = only(found["gen_ai_client_operation_time_to_first_chunk_seconds"])
     assert first.value == pytest.approx(0.09)
-    whole = only(found["gen_ai_client_operation_duration_seconds"])
-    assert whole.value == pytest.approx(1.99)
+    whole = values(found["gen_ai_client_operation_duration_seconds"])
+    assert whole["chat", "openai", "gpt", ""] == pytest.approx(1.99)
 
 
 def test_a_whole_answer_has_no_first_token() -> None:
@@ -125,15 +130,15 @@ def test_a_whole_answer_has_no_first_token() -> None:
 
 
 def test_the_pace_of_a_stream_is_not_guessed() -> None:
-    streamed: dict[str, Any] = {
-        "stream": True,
-        "attempts": (attempt(),),
-        "phases": Phases(stream_s=1.0),
-    }
+    def streamed(usage: Usage | None, error: str | None = None) -> Record:
+        called = (attempt(usage=usage),)
+        return a_record(stream=True, attempts=called, phases=Phases(stream_s=1.0), error=error)
+
     found = metered(
-        a_record(**streamed, usage_is_estimated=True),
-        a_record(**streamed, output_tokens=1),
-        a_record(**streamed, error="UpstreamCut"),
+        streamed(None),
+        streamed(Usage(100, 20, is_estimated=True)),
+        streamed(Usage(100, 1)),
+        streamed(Usage(100, 20), error="UpstreamCut"),
     )
     assert found["gen_ai_server_time_per_output_token_seconds"].points == []
 
@@ -151,6 +156,23 @@ def test_tokens_are_those_that_an_upstream_counted_for_a_call() -> None:
     assert values(found["gen_ai_client_token_usage"]) == {
         ("chat", "openai", "gpt", "input"): 100,
         ("chat", "openai", "gpt", "output"): 20,
+    }
+
+
+def test_each_attempt_has_its_tokens_under_its_own_upstream_and_model() -> None:
+    failed = replace(attempt("cut", usage=Usage(90, 7, is_estimated=True)), target="near")
+    found = metered(
+        a_record(
+            attempts=(replace(failed, model="fast"), attempt(usage=Usage(100, 20))),
+            input_tokens=190,
+            output_tokens=27,
+        )
+    )
+    assert values(found["tidegate_upstream_tokens"]) == {
+        ("near", "fast", "input"): 90,
+        ("near", "fast", "output"): 7,
+        ("openai", "gpt", "input"): 100,
+        ("openai", "gpt", "output"): 20,
     }
 
 
