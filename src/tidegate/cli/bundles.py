@@ -15,6 +15,9 @@ app = typer.Typer(help="Bundles and encoders, as files.", no_args_is_help=True)
 app.command("build-encoder")(build_encoder.build_encoder)
 
 State = Annotated[Path | None, typer.Option("--state", help="State directory.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Configuration; default `tidegate.yaml` here.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Wanted = Annotated[
     str, typer.Argument(metavar="NAME[@VERSION]", help="Without a version: the one that serves.")
@@ -44,20 +47,19 @@ def verify(
     bundle: Annotated[
         str | None, typer.Argument(metavar="[NAME[@VERSION]]", help="Default: all of them.")
     ] = None,
+    config: Config = None,
     state: State = None,
     json: Json = False,
 ) -> None:
     """Check hashes, values, encoder and golden scores, as a node does; 1 when one fails."""
     from tidegate.cli.bundle_view import told, verdicts, verdicts_text
-    from tidegate.node.training import bundled_encoder
+    from tidegate.cli.configured import Overrides, configured
+    from tidegate.cli.encoder_here import encoder_here
 
     stock = _stock(state)
     wanted = stock.all() if bundle is None else [stock.find(bundle)]
-    encoder = bundled_encoder(threads=1)
-    try:
+    with encoder_here(configured(config, Overrides())(), stock.paths) as encoder:
         found = asyncio.run(verdicts(stock, wanted, encoder))
-    finally:
-        encoder.close()
     told(found, json=json, text=lambda: verdicts_text(found))
     if not all(one.is_good for one in found):
         raise typer.Exit(1)
@@ -83,20 +85,19 @@ def pack(
 @app.command()
 def unpack(
     file: Annotated[Path, typer.Argument(help="As `tidegate bundles pack` wrote it.")],
+    config: Config = None,
     state: State = None,
     json: Json = False,
 ) -> None:
     """Check an archive and add its version; a running node takes it over when it is the newest."""
     from tidegate.cli.bundle_view import told, unpacked
+    from tidegate.cli.configured import Overrides, configured
+    from tidegate.cli.encoder_here import encoder_here
     from tidegate.cli.rollout import reload_running
-    from tidegate.node.training import bundled_encoder
 
     stock = _stock(state)
-    encoder = bundled_encoder(threads=1)
-    try:
+    with encoder_here(configured(config, Overrides())(), stock.paths) as encoder:
         made = asyncio.run(stock.unpack(file, encoder))
-    finally:
-        encoder.close()
     found = unpacked(stock, made, reload_running(state))
     told(found, json=json, text=lambda: found.text)
 
@@ -107,7 +108,7 @@ def pin(
     newest: Annotated[
         bool, typer.Option("--newest", help="Unpin: the newest good version serves.")
     ] = False,
-    config: Annotated[Path | None, typer.Option(help="Configuration.")] = None,
+    config: Config = None,
     state: State = None,
     json: Json = False,
 ) -> None:
@@ -124,7 +125,7 @@ def pin(
 @app.command()
 def rollback(
     bundle: Annotated[str, typer.Argument(metavar="NAME", help="The bundle.")],
-    config: Annotated[Path | None, typer.Option(help="Configuration.")] = None,
+    config: Config = None,
     state: State = None,
     json: Json = False,
 ) -> None:

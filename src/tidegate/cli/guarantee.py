@@ -43,15 +43,17 @@ def guarantee(
     from tidegate.cli.guarantee_view import INFEASIBLE, promise_of, report, task_of
     from tidegate.cli.train_view import progress, read_rows_file
     from tidegate.config.load import default_state_directory
+    from tidegate.node.encoders import open_encoder
     from tidegate.node.proving import Trial, prove
-    from tidegate.node.training import bundled_encoder
 
-    known = task_of(configured(config, Overrides())().tasks, task)
+    configuration = configured(config, Overrides())()
+    known = task_of(configuration.tasks, task)
     promise = promise_of(known, max_error=max_error, delta=delta)
     trial = Trial(known, promise, read_rows_file(labels), str(labels), time.time())
     paths = open_state_directory(state or default_state_directory())
+    cores = len(os.sched_getaffinity(0))
+    encoder = open_encoder(configuration.encoder_source, paths.root, cores)
     store = SqliteGuarantees.open(paths.guarantees)
-    encoder = bundled_encoder(len(os.sched_getaffinity(0)))
     try:
         with progress() as advance:
             outcome = prove(

@@ -7,9 +7,9 @@ import msgspec
 
 from tidegate.cli.admin_client import Reloaded, ask_admin
 from tidegate.cli.configured import Overrides, configured
+from tidegate.cli.encoder_here import encoder_here
 from tidegate.errors import ConfigError, StateError
 from tidegate.node.stock import Stock
-from tidegate.node.training import bundled_encoder
 
 
 class Pinned(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,15 +39,13 @@ def change_pin(
     stock: Stock, name: str, version: str | None, *, state: Path | None, config: Path | None
 ) -> Pinned:
     """Check a version and pin it; when the running node refuses, the former pin comes back."""
+    configuration = configured(config, Overrides())()
     if version is not None:
-        encoder = bundled_encoder(threads=1)
-        try:
+        with encoder_here(configuration, stock.paths) as encoder:
             asyncio.run(stock.verify(name, version, encoder))
-        finally:
-            encoder.close()
     overruled = [
         task.name
-        for task in configured(config, Overrides())().tasks
+        for task in configuration.tasks
         if task.bundle == name and task.bundle_version is not None
     ]
     former = stock.pin(name, version)

@@ -30,6 +30,7 @@ class Stock:
     """All bundles of one state directory, and which of them are pinned."""
 
     def __init__(self, paths: StatePaths) -> None:
+        self.paths = paths
         self._folder = BundleFolder(paths.bundles)
         self._pins = PinFile(paths.pins)
 
