@@ -12,6 +12,7 @@ TidegateError
 │   ├── RequestTooSlow         head or body did not arrive in time
 │   ├── Unauthenticated
 │   ├── Forbidden              the key may not do this
+│   ├── FeedbackRefused        a label that cannot be taken for an earlier request
 │   ├── UnknownModel           names the nearest known ones
 │   ├── UnknownObject          a file or batch that is not there, or another tenant's
 │   └── UnknownPath
@@ -120,6 +121,15 @@ class Unauthenticated(RequestError):
 
 class Forbidden(RequestError):
     """The key is known but may not do this."""
+
+
+class FeedbackRefused(RequestError):
+    """A label for an earlier request that cannot be taken."""
+
+    def __init__(self, reason: Literal["unknown", "twice", "late"], message: str) -> None:
+        """`unknown` stands for other tenants' requests too: the answer tells nobody of them."""
+        self.reason = reason
+        super().__init__(message)
 
 
 class UnknownModel(RequestError):

@@ -471,6 +471,10 @@ class LabelSink(Protocol):
         """Take one row; what the queue has no room for is counted as lost."""
         ...
 
+    def answered(self, row: LabelRow) -> None:
+        """Take one local answer that feedback may label; no label by itself."""
+        ...
+
     def repeated(self, owner: Owner, model: str, *, is_other: bool) -> None:
         """Count one request that the upstream answered twice, and whether it differed."""
         ...

@@ -2,13 +2,28 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 import pytest_asyncio
 
-from tests.e2e.harness import TENANT, Gateway
-from tests.e2e.teacher import Teacher, ask, is_serving, lessons, serving_copy, settled, taught
+from tests.e2e.harness import TENANT, Gateway, Got, running_gateway
+from tests.e2e.teacher import (
+    LABELS,
+    Teacher,
+    ask,
+    fresh_state,
+    intent,
+    is_serving,
+    learning_from,
+    lessons,
+    serving_copy,
+    settled,
+    taught,
+)
+from tests.e2e.tiers import scripted
 from tests.e2e.waiting import until
 from tidegate.adapters.record_reader import open_records
+from tidegate.cli.learned_at import learned_at
 from tidegate.domain.label import LabelRow, Owner
 from tidegate.domain.record import Record
 from tidegate.statistics.language import language
@@ -139,6 +154,60 @@ async def test_texts_are_kept_only_where_the_tenant_allows_it(
         await ask(gateway, TEXTS[:3])
         await settled(gateway)
         assert {row.text for row in await rows_of(gateway)} == {None}
+
+
+async def test_people_say_what_would_have_been_right(learned: Path, tmp_path: Path) -> None:
+    teacher = Teacher(dict(lessons()))
+    async with serving_copy(
+        learned, tmp_path, teacher, tenants=(TENANT, "bravo"), audit_share=0.0001
+    ) as gateway:
+        (sure,) = await surest(gateway, 1)
+        body = {"model": "decider", "input": sure, "questions": [intent()]}
+        answered = await gateway.send("decisions", body)
+        assert answered.headers["x-tidegate-source"] == "local"
+        await settled(gateway)
+        said = {"request_id": answered.headers["x-request-id"], "task": "intent"}
+        known = msgspec.json.decode(answered.body)["answers"][0]["choice"]
+        wrong = next(label for label in LABELS if label != known)
+
+        async def give(label: str, key: str | None = None, **changes: object) -> Got:
+            return await gateway.send("/v1/feedback", {**said, "label": label, **changes}, key=key)
+
+        foreign = gateway.new_key("bravo", scopes=("feedback",))
+        assert (await give(wrong, gateway.new_key())).status == 403
+        stolen = await give(wrong, foreign)
+        unknown = await give(wrong, foreign, request_id="0" * 32)
+        assert (stolen.status, unknown.status) == (404, 404)
+        assert stolen.body.replace(said["request_id"].encode(), b"0" * 32) == unknown.body
+        no_label = await give("nonsense")
+        assert no_label.status == 400
+        assert msgspec.json.decode(no_label.body)["error"]["param"] == "label"
+
+        taken = await give(wrong)
+        assert (taken.status, msgspec.json.decode(taken.body)["label"]) == (200, wrong)
+        again = await give(known)
+        assert (again.status, msgspec.json.decode(again.body)["error"]["code"]) == (
+            409,
+            "feedback_exists",
+        )
+        (state,) = learned_at(gateway.node.parts.paths)
+        assert (state.feedback, state.reported_errors) == (1, 1)
+        # It counts nowhere else: what was granted stays as it was.
+        assert is_serving(gateway)
+
+
+async def test_feedback_on_a_forwarded_answer_is_no_error_of_this_node(tmp_path: Path) -> None:
+    fresh_state(tmp_path)
+    async with scripted() as far:
+        far.script = Teacher(dict(lessons()))
+        async with running_gateway(learning_from(far.served.url), folder=tmp_path) as gateway:
+            body = {"model": "decider", "input": TEXTS[0], "questions": [intent()]}
+            answered = await gateway.send("decisions", body)
+            await settled(gateway)
+            said = {"request_id": answered.headers["x-request-id"], "label": LABELS[1]}
+            assert (await gateway.send("/v1/feedback", said)).status == 200
+            (state,) = learned_at(gateway.node.parts.paths)
+            assert (state.labels, state.feedback, state.reported_errors) == (1, 1, 0)
 
 
 async def surest(gateway: Gateway, count: int) -> list[str]:

@@ -11,13 +11,14 @@ from tidegate.domain.label import LabelRow, Origin, Owner, Role
 from tidegate.domain.question import ChoiceValue
 from tidegate.errors import StateError
 
-INSERT = """
-    INSERT OR IGNORE INTO labels (
+INTO = """
+    (
         row_id, task, owner, tenant, question, origin, role, user_group, cluster, user, class,
         priority, upstream, model, time, zone, region, language, encoder, generation, share,
         stratum, sealed
     ) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+"""What `columns` gives, for an INSERT."""
 COLUMNS = """
     row_id, task, owner, tenant, question, origin, role, user_group, cluster, user, upstream, model,
     time, zone, region, language, encoder, generation, share, stratum, sealed
@@ -57,7 +58,7 @@ class RowCodec:
             np.array(row.grams, "<u4").tobytes(),
             row.text,
         )
-        hashed = self._class(row.owner, row.label)
+        hashed = self.class_of(row)
         # SQLite's integers are signed.
         priority = int.from_bytes(self._hmac(f"priority {row.row_id}")[:8], "big") >> 1
         return (
@@ -120,6 +121,10 @@ class RowCodec:
             language=stored.language,
             text=sealed.text,
         )
+
+    def class_of(self, row: LabelRow) -> bytes:
+        """Hash the class of a row."""
+        return self._class(row.owner, row.label)
 
     def _class(self, owner: Owner, label: ChoiceValue) -> bytes:
         return self._hmac(f"class {owner.key} {type(label).__name__} {label}")[:8]

@@ -7,6 +7,7 @@ from tidegate.api.anthropic import Messages, message_failure
 from tidegate.api.arrival import ClientLeft, Receive, Scope, Send
 from tidegate.api.crash import where
 from tidegate.api.failures import failure
+from tidegate.api.feedback import FeedbackIntake
 from tidegate.api.health import Health
 from tidegate.api.openai import Surfaces
 from tidegate.api.passthrough import PassedPaths, place_of
@@ -25,6 +26,7 @@ _SURFACES: dict[str, tuple[Surface, Dialect]] = {
 }
 _MESSAGES = "/v1/messages"
 _COUNT_TOKENS = "/v1/messages/count_tokens"
+_FEEDBACK = "/v1/feedback"
 _MODELS = "/v1/models"
 
 
@@ -35,6 +37,7 @@ class DataApp:
     surfaces: Surfaces
     messages: Messages
     passed: PassedPaths
+    feedback: FeedbackIntake
     health: Health
     ids: Ids
     log: Log
@@ -69,7 +72,7 @@ class DataApp:
     async def _route(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
         surface = _SURFACES.get(path)
-        if method == "POST" and (surface is not None or path == _MESSAGES):
+        if method == "POST" and (surface is not None or path in (_MESSAGES, _FEEDBACK)):
             self._refuse_beyond_limit(request_id)
         if surface is not None and method == "POST":
             await self.surfaces.ask(*surface, request_id, scope, receive, send)
@@ -77,6 +80,8 @@ class DataApp:
             await self.messages.ask(request_id, scope, receive, send)
         elif path == _COUNT_TOKENS and method == "POST":
             await self.messages.count(request_id, scope, receive, send)
+        elif path == _FEEDBACK and method == "POST":
+            await self.feedback.take(request_id, scope, receive, send)
         elif path == "/livez" and method in ("GET", "HEAD"):
             await self.health.live(send)
         elif path == "/readyz" and method in ("GET", "HEAD"):
@@ -99,7 +104,7 @@ class DataApp:
 
 def _allowed(path: str) -> tuple[str, ...]:
     """Give the methods that a known path takes."""
-    if path in _SURFACES or path in (_MESSAGES, _COUNT_TOKENS):
+    if path in _SURFACES or path in (_MESSAGES, _COUNT_TOKENS, _FEEDBACK):
         return ("POST",)
     if path in ("/livez", "/readyz"):
         return ("GET", "HEAD")

@@ -9,6 +9,7 @@ from tidegate.errors import (
     BodyTooLarge,
     DeadlineExceeded,
     EngineOverloaded,
+    FeedbackRefused,
     Forbidden,
     InvalidRequest,
     MalformedAnswer,
@@ -55,6 +56,8 @@ def status_of(error: TidegateError) -> int:
     match error:
         case NoAnswer():
             return _status_of_no_answer(error)
+        case FeedbackRefused():
+            return _STATUS_OF_FEEDBACK[error.reason]
         case UnknownPath():
             return 405 if error.allowed else 404
         case _:
@@ -91,6 +94,14 @@ _CODE_OF_NO_ANSWER = {
     "policy": "no_tier_allowed",
     "overloaded": "overloaded",
     "failed": "no_tier_answered",
+}
+
+
+_STATUS_OF_FEEDBACK = {"unknown": 404, "twice": 409, "late": 410}
+_CODE_OF_FEEDBACK = {
+    "unknown": "request_not_found",
+    "twice": "feedback_exists",
+    "late": "feedback_too_late",
 }
 
 
@@ -142,6 +153,8 @@ def _type(status: int) -> str:
 def _code(error: TidegateError) -> str | None:
     if isinstance(error, InvalidRequest):
         return error.code
+    if isinstance(error, FeedbackRefused):
+        return _CODE_OF_FEEDBACK[error.reason]
     if isinstance(error, NoAnswer):
         return _CODE_OF_NO_ANSWER[error.reason]
     return _CODE.get(type(error), "upstream_failed" if isinstance(error, UpstreamError) else None)

@@ -7,6 +7,7 @@ import msgspec
 from tidegate.api.openapi_parts import (
     ADMIN,
     ADMIN_ERRORS,
+    FEEDBACK_ERRORS,
     KEY,
     LISTING_ERRORS,
     SURFACE_ERRORS,
@@ -31,6 +32,7 @@ from tidegate.wire.decisions import DecisionsRequest
 from tidegate.wire.decisions_answer import DecisionsAnswer
 from tidegate.wire.embeddings import EmbeddingsAnswer, EmbeddingsRequest
 from tidegate.wire.failures import FailureBody
+from tidegate.wire.feedback import FeedbackAnswer, FeedbackRequest
 from tidegate.wire.models import Model, ModelList
 from tidegate.wire.responses_answer import ResponseAnswer
 from tidegate.wire.responses_request import ResponseRequest
@@ -112,7 +114,20 @@ def _inference() -> Object:
         "/v1/embeddings": {
             "post": _ask("createEmbedding", "Embed texts", EmbeddingsRequest, EmbeddingsAnswer)
         },
+        "/v1/feedback": {"post": _feedback()},
     }
+
+
+def _feedback() -> Object:
+    """Describe the one operation with a body that no engine and no upstream sees."""
+    described = _read("giveFeedback", "Take a label down", "inference", ref(FeedbackAnswer))
+    described["description"] = (
+        "The right label for one question of an earlier request of the same tenant. Needs the scope"
+        " `feedback`."
+    )
+    described["requestBody"] = {"required": True, "content": json_content(ref(FeedbackRequest))}
+    described["responses"] |= errors(FEEDBACK_ERRORS)
+    return described
 
 
 def _message(operation: Object) -> Object:

@@ -101,9 +101,11 @@ _ERRORS: Mapping[str, str] = {
     "400": "The request is malformed or out of bounds; `param` names the field.",
     "401": "No key, or one that is unknown, expired or revoked.",
     "403": "The key may not do this, or no tier that could answer is allowed.",
-    "404": "The model is not known; the message names the nearest ones.",
+    "404": "The model, or the request that feedback is about, is not known.",
     "405": "The path does not take this method.",
     "408": "The head or the body did not arrive in time.",
+    "409": "There is feedback on that question of that request already.",
+    "410": "The request is too old for feedback.",
     "413": "The body is larger than this listener takes.",
     "429": "The upstream limits the rate.",
     "431": "The head of the request is larger than this listener takes.",
@@ -116,8 +118,10 @@ _ERRORS: Mapping[str, str] = {
 
 _WITH_RETRY = frozenset({"429", "503", "4XX", "502"})
 
-SURFACE_ERRORS = tuple(_ERRORS)
+_OF_FEEDBACK = ("409", "410")
+SURFACE_ERRORS = tuple(status for status in _ERRORS if status not in _OF_FEEDBACK)
 LISTING_ERRORS = ("400", "401", "403", "404", "405", "408", "431", "500")
+FEEDBACK_ERRORS = (*LISTING_ERRORS, *_OF_FEEDBACK, "413", "503")
 ADMIN_ERRORS = ("400", "401", "403", "404", "405", "408", "431", "500")
 
 

@@ -16,6 +16,7 @@ from tidegate.wire.decisions import DecisionsRequest
 from tidegate.wire.decisions_answer import DecisionsAnswer
 from tidegate.wire.embeddings import EmbeddingsAnswer, EmbeddingsRequest
 from tidegate.wire.failures import FailureBody
+from tidegate.wire.feedback import FeedbackAnswer, FeedbackRequest
 from tidegate.wire.models import Model, ModelList
 from tidegate.wire.responses_answer import ResponseAnswer
 from tidegate.wire.responses_request import ResponseRequest
@@ -52,6 +53,8 @@ TYPES: tuple[type, ...] = (
     EmbeddingsAnswer,
     EmbeddingsRequest,
     FailureBody,
+    FeedbackAnswer,
+    FeedbackRequest,
     MessageAnswer,
     MessageFailureBody,
     MessagesRequest,

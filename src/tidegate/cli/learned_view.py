@@ -57,6 +57,10 @@ class LearnedState(msgspec.Struct, frozen=True, kw_only=True):
     saved: Saved = Saved()
     detection_delay_s: float | None = None
     """Expected until twice `max_error` is noticed, at today's traffic."""
+    feedback: int = 0
+    """Labels that people gave."""
+    reported_errors: int = 0
+    """Those of them that differ from an answer of this node."""
     attempts: int = 0
     versions: int = 0
 
@@ -65,16 +69,20 @@ def learned_states(
     labels: SqliteLabels, guarantees: SqliteGuarantees, saved: Mapping[tuple[str, str], Saved]
 ) -> list[LearnedState]:
     """Give all owners of labels."""
-    return [
-        _state(
+    found = []
+    for owner, encoder in labels.owners_by_encoder():
+        state = _state(
             owner,
             labels.counts(owner, encoder),
             guarantees.load(owner.key),
             guarantees.ledger(owner.key).attempts,
             saved.get((owner.task, owner.tenant), Saved()),
         )
-        for owner, encoder in labels.owners_by_encoder()
-    ]
+        said = labels.answers.counts(owner)
+        found.append(
+            msgspec.structs.replace(state, feedback=said.stated, reported_errors=said.errors)
+        )
+    return found
 
 
 def learned_listing(found: Sequence[LearnedState]) -> Group:
@@ -184,8 +192,11 @@ def _disagreement(one: LearnedState) -> str:
 
 
 def _note(one: LearnedState) -> str:
+    reported = ""
+    if one.feedback:
+        reported = f"{one.reported_errors} reported errors in {one.feedback} labels from feedback"
     if one.stage != "serving":
-        return one.why
+        return "; ".join(part for part in (one.why, reported) if part)
     noticed = (
         ""
         if one.detection_delay_s is None
@@ -194,7 +205,8 @@ def _note(one: LearnedState) -> str:
         )
     )
     itself = "" if one.noise is None else f", which differs from itself in {one.noise:.1%}"
-    return f"disagreement is with `{one.upstream}`{itself}{noticed}"
+    said = f"disagreement is with `{one.upstream}`{itself}{noticed}"
+    return f"{said}; {reported}" if reported else said
 
 
 def _span(seconds: float) -> str:

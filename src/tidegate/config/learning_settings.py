@@ -55,6 +55,15 @@ class LearningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             " itself. Default 0.01."
         ),
     ] = 0.01
+    feedback_days: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=365,
+            description="Days after an answer during which `POST /v1/feedback` takes a label for"
+            " it; 0 takes none and keeps no row of local answers. Default 7.",
+        ),
+    ] = 7.0
     keep_days: Annotated[
         float, Meta(gt=0, le=3_660, description="Age in days at which a label goes. Default 90.")
     ] = 90.0

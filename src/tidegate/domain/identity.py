@@ -6,10 +6,12 @@ from typing import Literal
 Role = Literal["client", "node"]
 """`node` keys belong to other Tidegates: they may pass on a deadline and act for a tenant."""
 
-Scope = Literal["chat", "embeddings", "decisions", "models", "audio", "batches", "debug"]
+Scope = Literal[
+    "chat", "embeddings", "decisions", "models", "audio", "batches", "debug", "feedback"
+]
 
 SCOPES: tuple[Scope, ...] = (
-    *("chat", "embeddings", "decisions", "models", "audio", "batches", "debug"),
+    *("chat", "embeddings", "decisions", "models", "audio", "batches", "debug", "feedback"),
 )
 DEFAULT_SCOPES: tuple[Scope, ...] = ("chat", "embeddings", "decisions", "models")
 """Neither sounds nor batches: a batch names its models itself, where no route is asked."""

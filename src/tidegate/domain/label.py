@@ -17,9 +17,10 @@ from tidegate.domain.question import ChoiceValue
 
 Role = Literal["fit", "calibrate", "test"]
 """What a row may be used for; decided once, by its group."""
-Origin = Literal["audit", "escalated"]
+Origin = Literal["audit", "escalated", "local", "feedback"]
 """`audit`: in the sample that was drawn before any head looked. `escalated`: went up because the
-head was not sure, so it says nothing about the others."""
+head was not sure, so it says nothing about the others. `local`: an answer of this node, kept for
+feedback; it is no label. `feedback`: what a person said of an answer; it fits at most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ class LearnPolicy:
     audits_at_once: int = 2
     twice_share: float = 0.01
     automatic_tasks: int = 20
+    feedback_days: float = 7.0
+    """How long after an answer a label for it is taken; 0: never."""
     keep_text: frozenset[str] = frozenset()
     """Tenants that allow that texts are kept beside their labels."""
 

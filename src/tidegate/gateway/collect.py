@@ -8,7 +8,7 @@ What was answered here and belongs to the audit sample goes to `audit_calls.py`.
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidegate.bundles.fingerprint import fingerprint
 from tidegate.domain.encoding import Encoding
@@ -27,6 +27,9 @@ from tidegate.wire.end_user import end_user
 
 WAITING = 2_048
 """Requests that may wait for their row; more are counted as lost. A few kB each."""
+
+ROOM_FOR_LABELS = WAITING // 4
+"""Requests waiting from which on local answers are not kept for feedback."""
 
 EVEN = 0.5
 """P(true) from here on counts as true."""
@@ -127,6 +130,8 @@ class Collector:
             if index in seen.local or seen.is_replayed_local:
                 if seen.is_drawn:
                     audited.append(index)
+                if isinstance(answer, Decision):
+                    await self._keep(seen, index, *named, answer)
                 continue
             row = None
             if isinstance(answer, Decision):
@@ -192,6 +197,22 @@ class Collector:
     def repeated(self, owner: Owner, model: str, *, is_other: bool) -> None:
         """Note what asking the upstream twice showed."""
         self._sink.repeated(owner, model, is_other=is_other)
+
+    async def _keep(
+        self, seen: Seen, index: int, owner: Owner, print_: str, answer: Decision
+    ) -> None:
+        """Keep a local answer for feedback, where that costs no label its place in the queue.
+
+        A repeat from the cache was not encoded, and is not for this.
+        """
+        if seen.encoding is None or not seen.learned.policy.feedback_days:
+            return
+        if self._waiting.qsize() > ROOM_FOR_LABELS:
+            self.lost["feedback"] += 1
+            return
+        row = await self.row(seen, index, owner, print_, answer)
+        if row is not None:
+            self._sink.answered(replace(row, origin="local", share=0.0))
 
     def _named(self, seen: Seen, index: int) -> tuple[Owner, str] | None:
         """Tell whose label this is, with the fingerprint; None where none is kept."""

@@ -10,6 +10,7 @@ from tidegate.adapters.stores.memory_cache import MemoryCache
 from tidegate.api.anthropic import Messages
 from tidegate.api.app import DataApp
 from tidegate.api.failures import status_of
+from tidegate.api.feedback import FeedbackIntake
 from tidegate.api.health import Health
 from tidegate.api.intake import Intake
 from tidegate.api.listener import Listener
@@ -21,6 +22,7 @@ from tidegate.errors import TidegateError
 from tidegate.gateway.count import TokenCounts
 from tidegate.gateway.dispatch import Dispatch
 from tidegate.gateway.execute import Executor
+from tidegate.gateway.feedback import FeedbackDesk
 from tidegate.gateway.passthrough import PassOn
 from tidegate.gateway.pipeline import Gateway
 from tidegate.gateway.record import Observer, Recorder
@@ -97,7 +99,9 @@ def _data_app(node: Node, configuration: Configuration) -> DataApp:
         intake,
         PassOn(parts.clock, node.generations, tools.recorder, parts.bindings, status_of),
     )
-    return DataApp(surfaces, messages, passed, Health(node.readiness), ids, parts.log)
+    desk = FeedbackDesk(parts.clock, node.generations, parts.learning.keeper)
+    feedback = FeedbackIntake(intake, desk)
+    return DataApp(surfaces, messages, passed, feedback, Health(node.readiness), ids, parts.log)
 
 
 @dataclass(frozen=True, slots=True)

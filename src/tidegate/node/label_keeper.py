@@ -5,9 +5,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import TypeVar
 
 from tidegate.adapters.stores.sqlite_labels import SqliteLabels
+from tidegate.domain.feedback import Feedback, KeptAnswer
 from tidegate.domain.label import LabelRow, Owner
 from tidegate.domain.learn_policy import AUTOMATIC
 from tidegate.domain.question import Question
@@ -17,6 +20,8 @@ T = TypeVar("T")
 
 WAITING = 10_000
 """Rows that may wait for the disk: 20 MB with 384 dimensions."""
+ANSWERS_WAITING = 2_000
+"""Local answers that may wait for it; labels go first."""
 CHUNK = 500
 """Rows of one transaction."""
 WRITE_EVERY_S = 0.5
@@ -41,6 +46,7 @@ class LabelKeeper:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="labels")
         self._store: SqliteLabels | None = None
         self._rows: deque[LabelRow] = deque()
+        self._answers: deque[LabelRow] = deque()
         self._repeats: Counter[tuple[Owner, str, bool]] = Counter()
         self._fresh: list[tuple[Owner, Question]] = []
         self._lost = 0
@@ -84,14 +90,35 @@ class LabelKeeper:
 
     def offer(self, row: LabelRow) -> None:
         """Take one row; the oldest that waits goes when there is no room."""
-        if len(self._rows) >= WAITING:
-            self._rows.popleft()
-            self._lost += 1
-        self._rows.append(row)
+        self._put(self._rows, row, WAITING)
+
+    def answered(self, row: LabelRow) -> None:
+        """Take one local answer; the oldest that waits goes when there is no room."""
+        self._put(self._answers, row, ANSWERS_WAITING)
 
     def repeated(self, owner: Owner, model: str, *, is_other: bool) -> None:
         """Count one request that the upstream answered twice."""
         self._repeats[owner, model, is_other] += 1
+
+    async def find_answer(self, row_id: str) -> KeptAnswer | None:
+        """Give an answer that feedback may label; what waits is written before it is missed."""
+        if self._store is None:
+            return None
+        found = await self.use(lambda store: store.answers.find(row_id))
+        if found is None and (self._rows or self._answers):
+            await self.write()
+            found = await self.use(lambda store: store.answers.find(row_id))
+        return found
+
+    async def question_of(self, owner: Owner) -> Question | None:
+        """Give what an owner's labels answer, also where another process wrote it down."""
+        if owner not in self.questions:
+            await self.owners()
+        return self.questions.get(owner)
+
+    async def state(self, feedback: Feedback) -> bool:
+        """Store what somebody said of an answer; False when it was said already."""
+        return await self.use(lambda store: store.answers.state(feedback))
 
     async def write(self) -> None:
         """Bring what waits to the disk; what it refuses waits on. Raises StateError."""
@@ -127,13 +154,8 @@ class LabelKeeper:
         while self._fresh:
             await self._remember(*self._fresh[0])
             self._fresh.pop(0)
-        while self._rows:
-            chunk = [self._rows[i] for i in range(min(CHUNK, len(self._rows)))]
-            await self._add(chunk)
-            for row in chunk:
-                # What was dropped meanwhile for want of room is not there any more.
-                if self._rows and self._rows[0] is row:
-                    self._rows.popleft()
+        await self._empty(self._rows, lambda store, rows: store.add(rows))
+        await self._empty(self._answers, lambda store, rows: store.answers.add(rows))
         while self._repeats:
             (owner, model, is_other), count = self._repeats.popitem()
             await self._repeat(owner, model, pairs=count, disagreements=count if is_other else 0)
@@ -141,8 +163,22 @@ class LabelKeeper:
     async def _remember(self, owner: Owner, question: Question) -> None:
         await self.use(lambda store: store.remember(owner, question))
 
-    async def _add(self, rows: list[LabelRow]) -> None:
-        await self.use(lambda store: store.add(rows))
+    async def _empty(
+        self, queue: deque[LabelRow], add: Callable[[SqliteLabels, list[LabelRow]], object]
+    ) -> None:
+        while queue:
+            chunk = list(islice(queue, CHUNK))
+            await self.use(partial(_with, add, chunk))
+            for row in chunk:
+                # What was dropped meanwhile for want of room is not there any more.
+                if queue and queue[0] is row:
+                    queue.popleft()
+
+    def _put(self, queue: deque[LabelRow], row: LabelRow, most: int) -> None:
+        if len(queue) >= most:
+            queue.popleft()
+            self._lost += 1
+        queue.append(row)
 
     async def _repeat(self, owner: Owner, model: str, *, pairs: int, disagreements: int) -> None:
         await self.use(
@@ -151,3 +187,11 @@ class LabelKeeper:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _with(
+    add: Callable[[SqliteLabels, list[LabelRow]], object],
+    rows: list[LabelRow],
+    store: SqliteLabels,
+) -> None:
+    add(store, rows)

@@ -26,6 +26,7 @@ from tidegate.domain.promise import Promise
 from tidegate.domain.question import Question
 from tidegate.domain.task import Task
 from tidegate.errors import FitError, StateError
+from tidegate.learning.feedback import fitting
 from tidegate.learning.rows import options
 from tidegate.learning.schedule import Progress, is_due
 from tidegate.learning.traffic import material
@@ -97,6 +98,9 @@ class Learner:
         def pruned() -> None:
             if self._store is not None:
                 self._store.prune(now, days=settings.keep_days)
+                self._store.answers.prune(
+                    now, days=settings.keep_days, waiting_days=settings.feedback_days
+                )
 
         await self._run(pruned)
 
@@ -180,7 +184,8 @@ class Learner:
         self._seen[wish.owner] = counts
         store, key = self._opened(), wish.owner.key
         rows = store.rows(wish.owner, texts.encoder)
-        made = material(rows, options(wish.question))
+        said = fitting(rows, store.answers.stated(wish.owner, texts.encoder))
+        made = material([*rows, *said], options(wish.question))
         bundle = fit_rows(
             Order(key, wish.question, self.shop.clock.now()),
             made,

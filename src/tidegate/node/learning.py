@@ -100,6 +100,7 @@ def policy_of(configuration: Configuration) -> LearnPolicy:
         audits_at_once=settings.audits_at_once,
         twice_share=settings.twice_share,
         automatic_tasks=settings.automatic_tasks,
+        feedback_days=settings.feedback_days,
         keep_text=configuration.keep_text,
     )
 

@@ -18,6 +18,7 @@ DATA_PATHS = {
     ("/v1/completions", "post"),
     ("/v1/decisions", "post"),
     ("/v1/embeddings", "post"),
+    ("/v1/feedback", "post"),
     ("/v1/audio/speech", "post"),
     ("/v1/audio/transcriptions", "post"),
     ("/v1/audio/translations", "post"),

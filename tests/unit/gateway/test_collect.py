@@ -93,6 +93,30 @@ async def test_an_own_answer_is_never_its_own_label(
     assert collector.audits.get_nowait().indexes == (0,)
 
 
+async def test_an_own_answer_is_kept_for_feedback_without_its_text(
+    collector: Collector, sink: MemoryLabels
+) -> None:
+    await collector.take(seen(local=frozenset({0})))
+    (kept,) = sink.answers
+    assert (kept.origin, kept.share, kept.label, kept.text) == ("local", 0.0, "refund", None)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"learned": Learned(LearnPolicy(feedback_days=0.0))},
+        {"encoding": None},
+        {"answers": (Refusal("no"),)},
+        {"encoding": Encoding(np.full(4, 0.5, dtype=np.float32), 5, is_truncated=True)},
+    ],
+)
+async def test_where_feedback_is_off_or_the_vector_unknown_nothing_is_kept(
+    collector: Collector, sink: MemoryLabels, how: dict[str, Any]
+) -> None:
+    await collector.take(seen(local=frozenset({0}), **how))
+    assert (sink.answers, sink.rows) == ([], [])
+
+
 async def test_a_refusal_is_no_label(collector: Collector, sink: MemoryLabels) -> None:
     await collector.take(seen(answers=(Refusal("no"),)))
     assert sink.rows == []

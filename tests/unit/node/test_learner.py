@@ -19,6 +19,7 @@ from tidegate.bundles.golden import TEXTS
 from tidegate.config.configuration import Configuration
 from tidegate.config.load import check_text
 from tidegate.domain.encoding import Encoding
+from tidegate.domain.feedback import Feedback
 from tidegate.domain.guarantee import AttemptLedger, Guarantee
 from tidegate.domain.label import LabelRow, Owner, Purge
 from tidegate.domain.question import Option, Question
@@ -319,3 +320,44 @@ async def test_purged_rows_are_fitted_without(bench: Bench) -> None:
 
     assert len(bench.bundles.versions(OWNER.key)) == 2
     assert not await bench.learner.round()
+
+
+def give(bench: Bench, made: list[LabelRow]) -> None:
+    """Say of answers of this node what would have been right."""
+    bench.labels.answers.add([replace(row, origin="local", share=0.0) for row in made])
+    for row in made:
+        said = replace(row, origin="feedback", share=0.0)
+        assert bench.labels.answers.state(
+            Feedback(said, "user", row.time, is_local=True, is_error=True)
+        )
+
+
+async def test_no_amount_of_feedback_grants(bench: Bench) -> None:
+    give(bench, rows(600))
+    assert not await bench.learner.round()
+    assert bench.bundles.versions(OWNER.key) == ()
+
+    # Nor does it make up for the rows that a test lacks.
+    bench.labels.add(rows(112, first=1_000))
+    await bench.learner.round()
+    assert bench.verdict is not None
+    assert (bench.verdict.state, bench.rebuilt) == ("none", [])
+    assert bench.guarantees.ledger(OWNER.key) == AttemptLedger()
+
+
+async def test_feedback_fits_and_leaves_what_is_tested_as_it_was(tmp_path: Path) -> None:
+    tested, heads = [], []
+    for name, feedback in (("without", []), ("with", rows(300, first=5_000, seed=2))):
+        (tmp_path / name).mkdir(mode=0o700)
+        bench = Bench(tmp_path / name)
+        bench.labels.add(rows(400))
+        give(bench, feedback)
+        await bench.learner.round()
+        assert bench.verdict is not None
+        tested.append((bench.verdict.rows, bench.verdict.attempt))
+        heads.append(bench.verdict.bundle)
+        await bench.learner.close()
+        bench.labels.close()
+        bench.guarantees.close()
+    assert tested[0] == tested[1]
+    assert heads[0] != heads[1]

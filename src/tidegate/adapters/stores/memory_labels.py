@@ -12,6 +12,7 @@ class MemoryLabels:
     def __init__(self, most_owners: int = 1_000) -> None:
         """Nothing is there yet."""
         self.rows: list[LabelRow] = []
+        self.answers: list[LabelRow] = []
         self.questions: dict[Owner, Question] = {}
         self.repeats: Counter[tuple[Owner, str, bool]] = Counter()
         self._most_owners = most_owners
@@ -26,6 +27,10 @@ class MemoryLabels:
     def offer(self, row: LabelRow) -> None:
         """Keep a row."""
         self.rows.append(row)
+
+    def answered(self, row: LabelRow) -> None:
+        """Keep a local answer."""
+        self.answers.append(row)
 
     def repeated(self, owner: Owner, model: str, *, is_other: bool) -> None:
         """Count."""

@@ -12,7 +12,8 @@ from typing import Self
 
 import msgspec
 
-from tidegate.adapters.label_codec import COLUMNS, INSERT, RowCodec
+from tidegate.adapters.label_answers import TABLE, LabelAnswers
+from tidegate.adapters.label_codec import COLUMNS, INTO, RowCodec
 from tidegate.adapters.sealing import TenantKeys
 from tidegate.adapters.sqlite_file import Migration, open_file, open_for_reading
 from tidegate.domain.guarantee import NoiseFloor
@@ -90,6 +91,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     )
         """,
     ),
+    TABLE,
 )
 
 _FIT_BEYOND = """
@@ -124,6 +126,8 @@ class SqliteLabels:
         self._keys = keys
         self._codec = RowCodec(keys, secret)
         self._keep_rows = keep_rows
+        self.answers = LabelAnswers(self._select, self._transaction, self._codec, keep_rows)
+        """What feedback may label, or has."""
 
     @classmethod
     def open(
@@ -148,7 +152,10 @@ class SqliteLabels:
         made = [self._codec.columns(row) for row in rows]
         with self._transaction() as connection:
             before = connection.total_changes
-            connection.executemany(INSERT, made)
+            connection.executemany(
+                f"INSERT OR IGNORE INTO labels {INTO}",
+                made,
+            )
             return connection.total_changes - before
 
     def owners(self) -> Sequence[Owner]:
@@ -214,13 +221,14 @@ class SqliteLabels:
         return None if found is None else self._codec.row(found)
 
     def every(self, tenant: str | None) -> Iterator[LabelRow]:
-        """Give all rows of a tenant, or of all, for an export."""
+        """Give all rows of a tenant, or of all, for an export; kept answers after the labels."""
         where, values = ("WHERE tenant = ?", (tenant,)) if tenant else ("", ())
-        for row in self._connection.execute(
-            f"SELECT {COLUMNS} FROM labels {where} ORDER BY number",  # noqa: S608 - constants
-            values,
-        ):
-            yield self._codec.row(row)
+        for table in ("labels", "answers"):
+            for row in self._connection.execute(
+                f"SELECT {COLUMNS} FROM {table} {where} ORDER BY number",  # noqa: S608 - constants
+                values,
+            ):
+                yield self._codec.row(row)
 
     def prune(self, now: float, *, days: float) -> int:
         """Drop what is too old or too much; gives how many rows went."""
@@ -311,8 +319,9 @@ class SqliteLabels:
             tenants = [
                 tenant
                 for (tenant,) in connection.execute(
-                    f"SELECT DISTINCT tenant FROM labels WHERE {where}",  # noqa: S608
-                    values,
+                    f"SELECT tenant FROM labels WHERE {where}"  # noqa: S608 - constants
+                    f" UNION SELECT tenant FROM answers WHERE {where}",
+                    (*values, *values),
                 )
             ]
             gone = connection.execute(
@@ -324,20 +333,29 @@ class SqliteLabels:
                     "UPDATE fits SET is_stale = 1 WHERE task = ? AND owner = ? AND last_row >= ?",
                     (task, owner, first),
                 )
+            answers, stated = self.answers.purge(connection, where, values)
+            for task, owner, since in stated:
+                connection.execute(
+                    "UPDATE fits SET is_stale = 1 WHERE task = ? AND owner = ? AND fitted_at >= ?",
+                    (task, owner, since),
+                )
             left = {
-                tenant for (tenant,) in connection.execute("SELECT DISTINCT tenant FROM labels")
+                tenant
+                for (tenant,) in connection.execute(
+                    "SELECT tenant FROM labels UNION SELECT tenant FROM answers"
+                )
             }
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         if purge.tenant is not None and purge.tenant not in tenants:
             tenants.append(purge.tenant)
         keys = [tenant for tenant in tenants if tenant not in left and self._keys.destroy(tenant)]
-        owners = {(task, owner) for task, owner, _ in touched}
+        owners = {(task, owner) for task, owner, _ in (*touched, *stated)}
         stale = [
             mark
             for mark in self.fits()
             if mark.is_stale and (mark.owner.task, mark.owner.tenant) in owners
         ]
-        return Purged(gone, tuple(keys), tuple(stale))
+        return Purged(gone + answers, tuple(keys), tuple(stale))
 
     def _bound(self, connection: sqlite3.Connection, owner: Owner) -> None:
         """Fitting rows are bounded by class, the sample that measures by age: it stays a sample."""
