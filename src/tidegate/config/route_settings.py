@@ -81,6 +81,26 @@ class CacheSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     ] = False
 
 
+class ChatTemplateSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which chat requests are a question about a text."""
+
+    pattern: Annotated[
+        Text,
+        Meta(
+            description="RE2 syntax. Matches the whole user turn; its one group is the text, the"
+            " rest is wording. Begin with `(?s)` where the text may have several lines."
+        ),
+    ]
+    labels: Annotated[
+        tuple[Text, ...],
+        Meta(
+            max_length=1_000,
+            description="What the upstream may answer, each as the whole content. Default: what the"
+            " request's `response_format` lists.",
+        ),
+    ] = ()
+
+
 class RouteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is done with some model names."""
 
@@ -151,3 +171,10 @@ class RouteSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             " sample allows. Default no: nothing is kept."
         ),
     ] = False
+    template: Annotated[
+        ChatTemplateSettings | None,
+        Meta(
+            description="With `learn`: which chat requests are learned. Default: those whose"
+            " `response_format` is an enum."
+        ),
+    ] = None

@@ -8,6 +8,7 @@ from tidegate.config.document import Document
 from tidegate.config.problem import Path, spell, suggest
 from tidegate.config.route_settings import (
     CacheSettings,
+    ChatTemplateSettings,
     RouteSettings,
     RuleSettings,
     SurfaceCache,
@@ -15,9 +16,10 @@ from tidegate.config.route_settings import (
     Switch,
     TargetSettings,
 )
-from tidegate.domain.route import CachePolicy, Route, Rule, Target
+from tidegate.domain.route import CachePolicy, ChatTemplate, Route, Rule, Target
 from tidegate.errors import ConfigError
 from tidegate.routing.rules import compile_rules
+from tidegate.tasks.chat_question import FEWEST_LABELS, OTHER, compile_template
 
 CachedSurface = Literal["chat", "embeddings", "decisions"]
 
@@ -107,6 +109,7 @@ def _route(settings: RouteSettings, document: Document, path: Path, known: Known
         uses_encoder=settings.local == "encoder",
         tasks=settings.tasks,
         learns=settings.learn,
+        template=_template(settings, document, (*path, "template")),
         strategy=settings.strategy,
         rules=_rules(settings, document, path, aims),
         edge_first_token_s=settings.edge_first_token_s,
@@ -114,6 +117,30 @@ def _route(settings: RouteSettings, document: Document, path: Path, known: Known
         caches=_caches(settings.cache),
         forward=frozenset(settings.forward),
     )
+
+
+def _template(settings: RouteSettings, document: Document, path: Path) -> ChatTemplate | None:
+    given = settings.template
+    if given is None:
+        return None
+    if not settings.learn:
+        document.report(path, "a `template` says what is learned; add `learn: true`")
+    _check_labels(given, document, (*path, "labels"))
+    try:
+        compile_template(given.pattern)
+    except ConfigError as error:
+        document.report((*path, "pattern"), error.message)
+    return ChatTemplate(given.pattern, given.labels)
+
+
+def _check_labels(given: ChatTemplateSettings, document: Document, path: Path) -> None:
+    labels = given.labels
+    if labels and len(labels) < FEWEST_LABELS:
+        document.report(path, "one label is no choice; list all that the upstream may answer")
+    if len(set(labels)) < len(labels):
+        document.report(path, "a label stands twice in `labels`")
+    if OTHER in labels or any(label != label.strip() for label in labels):
+        document.report(path, f"a label is `{OTHER}`, or begins or ends with a space")
 
 
 def _check_tiers(settings: RouteSettings, document: Document, path: Path) -> None:

@@ -41,6 +41,16 @@ class CachePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatTemplate:
+    """How a chat route asks about a text, and what the upstream may answer."""
+
+    pattern: str
+    """RE2 syntax; matches the whole user turn, and its one group is the text."""
+    labels: tuple[str, ...] = ()
+    """Empty: the request's response format lists them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One entry under `routes`, or one that a task or the encoder brings with it."""
 
@@ -54,7 +64,8 @@ class Route:
     tasks: tuple[str, ...] = ()
     """Tasks whose bundles may answer decisions here."""
     learns: bool = False
-    """What upstreams answer to decisions becomes labels."""
+    """What upstreams answer to decisions, and to chat requests that are one, becomes labels."""
+    template: ChatTemplate | None = None
     strategy: Literal["ordered", "rules"] = "ordered"
     rules: tuple[Rule, ...] = ()
     edge_first_token_s: float = 0.5

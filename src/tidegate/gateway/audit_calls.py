@@ -11,10 +11,11 @@ from dataclasses import replace
 from msgspec.structs import replace as replaced
 
 from tidegate.bundles.fingerprint import fingerprint
-from tidegate.domain.question import Decision, Refusal
-from tidegate.domain.request import Request
-from tidegate.errors import TidegateError
-from tidegate.gateway.collect import Audited, Collector, same_labels
+from tidegate.domain.question import Decision, Question, Refusal
+from tidegate.domain.request import Chat, Request
+from tidegate.errors import MalformedAnswer, TidegateError
+from tidegate.gateway.chat_heads import read_label
+from tidegate.gateway.collect import Audited, Collector, Seen, same_labels
 from tidegate.gateway.execute import Executor
 from tidegate.gateway.generation import Generation, Generations
 from tidegate.gateway.record import OK, Draft, Recorder
@@ -22,6 +23,7 @@ from tidegate.gateway.settle import settled
 from tidegate.ports import Clock, Ids
 from tidegate.resilience.deadline import request_deadline
 from tidegate.routing.plan import plan
+from tidegate.wire.chat_said import asked_again
 from tidegate.wire.decisions import narrow
 from tidegate.wire.decisions_answer import read_decisions_answer
 
@@ -107,7 +109,7 @@ class Auditor:
     async def _call(self, audited: Audited, generation: Generation, task: str) -> None:
         seen = audited.seen
         questions = [seen.ask.questions[index] for index in audited.indexes]
-        request = self._request(seen.request, audited.indexes)
+        request = self._request(seen, audited.indexes)
         draft = Draft(request, generation, kind="repeat" if audited.is_repeat else "audit")
         draft.reason, draft.task = draft.kind, task
         try:
@@ -122,7 +124,7 @@ class Auditor:
             )
             won = await self._executor.whole(chosen, draft)
             answer = won.result.answer
-            _, answers, _ = read_decisions_answer(answer.body, questions)
+            answers = _read(seen, answer.body, questions)
         except TidegateError as error:
             self.made["failed"] += 1
             self._recorder.write(draft, status=502, error=error)
@@ -151,8 +153,9 @@ class Auditor:
             if row is not None:
                 self._collector.offer(row)
 
-    def _request(self, request: Request, indexes: tuple[int, ...]) -> Request:
+    def _request(self, seen: Seen, indexes: tuple[int, ...]) -> Request:
         """Make the same request, of the questions at `indexes`, without what was the client's."""
+        request = seen.request
         context = replaced(
             request.context,
             request_id=self._ids.request_id(),
@@ -164,5 +167,20 @@ class Auditor:
             traceparent=None,
             client_request_id=None,
         )
+        ask = request.ask
+        if isinstance(ask, Chat):
+            ask = replaced(ask, stream=False, wants_usage=False)
+            return replaced(request, body=asked_again(request.body), ask=ask, context=context)
         body = narrow(request.body, indexes, request.model)
         return replaced(request, body=body, context=context)
+
+
+def _read(seen: Seen, body: bytes, questions: list[Question]) -> tuple[Decision | Refusal, ...]:
+    """Read what the upstream answered; raises MalformedAnswer."""
+    if seen.chat is None:
+        _, answers, _ = read_decisions_answer(body, questions)
+        return answers
+    said = read_label(body, seen.chat)
+    if said is None:
+        raise MalformedAnswer("the answer is no chat completion")
+    return (said,)

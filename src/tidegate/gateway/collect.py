@@ -16,12 +16,14 @@ from tidegate.domain.label import LabelRow, Owner
 from tidegate.domain.question import ChoiceValue, Decision, Question, Refusal
 from tidegate.domain.request import Decisions, Request
 from tidegate.errors import EngineError, InvalidRequest, MalformedAnswer
+from tidegate.gateway.chat_heads import Shapes
 from tidegate.gateway.learned import Learned
 from tidegate.gateway.record import Draft
 from tidegate.learning import audit
 from tidegate.ports import Encoder, LabelSink
 from tidegate.statistics.language import language
 from tidegate.statistics.ngrams import hashed
+from tidegate.tasks.chat_question import ChatQuestion
 from tidegate.wire.decisions_answer import read_decisions_answer
 from tidegate.wire.end_user import end_user
 
@@ -59,6 +61,8 @@ class Seen:
     is_replayed_local: bool
     """The answer comes from the cache, and this node may have given it or a part of it."""
     encoding: Encoding | None
+    chat: ChatQuestion | None = None
+    """Set where the request was a chat request."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +84,8 @@ class Collector:
         self._sink = sink
         self._waiting: asyncio.Queue[Seen] = asyncio.Queue(WAITING)
         self.audits: asyncio.Queue[Audited] = asyncio.Queue(WAITING)
+        self.shapes = Shapes()
+        """How upstreams answer chat requests."""
         self.lost: Counter[str] = Counter()
         """What did not become a row, by reason."""
 
@@ -93,7 +99,7 @@ class Collector:
 
     def observe(self, draft: Draft, body: bytes) -> None:
         """Take note of an answered request; never waits, never raises."""
-        seen = _seen(draft, body)
+        seen = _seen(draft, body, self.shapes)
         if seen is None:
             return
         try:
@@ -174,7 +180,8 @@ class Collector:
             cluster=cluster,
             user=user,
             label=label_of(question, answer),
-            probabilities=answer.probabilities,
+            # The upstream of a chat request names the label and says no more.
+            probabilities=() if seen.chat is not None else answer.probabilities,
             vector=encoding.vector,
             upstream=seen.upstream,
             model=seen.model,
@@ -270,16 +277,22 @@ def same_labels(
     ]
 
 
-def _seen(draft: Draft, body: bytes) -> Seen | None:
+def _seen(draft: Draft, body: bytes, shapes: Shapes) -> Seen | None:
     """Keep what rows need; None for what nothing is learned from."""
-    route, ask, generation = draft.route, draft.request.ask, draft.generation
+    route, generation = draft.route, draft.generation
+    ask = draft.request.ask if draft.chat is None else draft.chat.ask
     if route is None or not route.learns or not isinstance(ask, Decisions):
         return None
     if ask.text is None or generation.encoder is None:
         return None
     is_cached = draft.source == "cache"
     answers = draft.answers
-    if is_cached:
+    if draft.chat is not None and draft.source != "local":
+        said = shapes.read(draft, draft.chat, draft.whole or body)
+        if said is None:
+            return None
+        answers = (said,)
+    elif is_cached:
         try:
             _, answers, _ = read_decisions_answer(body, ask.questions)
         except MalformedAnswer:
@@ -308,4 +321,5 @@ def _seen(draft: Draft, body: bytes) -> Seen | None:
         looked=frozenset(looked),
         is_replayed_local=is_cached and bool(heads),
         encoding=draft.encoding,
+        chat=draft.chat,
     )

@@ -18,6 +18,7 @@ from tidegate.domain.plan import Plan
 from tidegate.domain.record import Record
 from tidegate.domain.request import Chat, Decisions, Embeddings, Request
 from tidegate.errors import Forbidden, TidegateError
+from tidegate.gateway.chat_heads import ChatHeads, chat_question
 from tidegate.gateway.decide import Decider
 from tidegate.gateway.embed import embed_here
 from tidegate.gateway.execute import Executor
@@ -57,6 +58,7 @@ class Gateway:
         self._generations = generations
         self._executor = executor
         self._decider = Decider(tools.clock, executor)
+        self._chat_heads = ChatHeads(tools.clock, tools.collector.shapes)
         self._status_of = status_of
 
     async def answer(self, request: Request) -> Reply:
@@ -96,6 +98,7 @@ class Gateway:
             request.context.started, route.deadline_s, request.context.allowed_s
         )
         draft.is_drawn = self._tools.collector.draws(draft)
+        draft.chat = chat_question(draft)
 
         found = await self._tools.repeats.look_up(draft)
         if isinstance(found, Stored):
@@ -110,9 +113,10 @@ class Gateway:
         )
         draft.reason = chosen.reason
         try:
-            if request.stream:
+            answer = await self._chat_heads.answer(draft)
+            if answer is None and request.stream:
                 return await self._stream(draft, chosen, found)
-            answer = await self._execute(draft, chosen)
+            answer = answer or await self._execute(draft, chosen)
         except TidegateError as error:
             self._tools.repeats.fail(found, error)
             raise
@@ -122,7 +126,8 @@ class Gateway:
             raise
         self._tools.repeats.store(found, answer)
         draft.lossy = answer.lossy
-        return Reply(draft, answer.body, self._tools.recorder.write(draft, status=OK))
+        body = _in_form(request, answer.body)
+        return Reply(draft, body, self._tools.recorder.write(draft, status=OK))
 
     async def _execute(self, draft: Draft, chosen: Plan) -> Answer:
         """Get a whole answer from this node's engines, an upstream, or both."""
@@ -159,7 +164,6 @@ class Gateway:
 
     def _repeat(self, draft: Draft, entry: Stored) -> Reply:
         """Answer from the cache, in the form in which this client wants it."""
-        ask = draft.request.ask
         answer = entry.answer
         draft.source = "cache"
         draft.place = draft.generation.place
@@ -167,9 +171,15 @@ class Gateway:
         draft.usage = answer.usage
         draft.lossy = answer.lossy
         draft.reason = "cached"
-        body = answer.body
-        if isinstance(ask, Chat) and ask.stream:
-            dialect = CHAT_DIALECTS[draft.request.dialect]
-            events = dialect.replay(body, include_usage=ask.wants_usage)
-            body = b"".join([event.raw for event in events])
+        draft.whole = answer.body
+        body = _in_form(draft.request, answer.body)
         return Reply(draft, body, self._tools.recorder.write(draft, status=OK))
+
+
+def _in_form(request: Request, body: bytes) -> bytes:
+    """Spell a whole answer out as a stream where the client wants one."""
+    ask = request.ask
+    if not (isinstance(ask, Chat) and ask.stream):
+        return body
+    events = CHAT_DIALECTS[request.dialect].replay(body, include_usage=ask.wants_usage)
+    return b"".join([event.raw for event in events])

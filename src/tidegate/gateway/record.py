@@ -23,6 +23,7 @@ from tidegate.gateway.encodings import Encodings
 from tidegate.gateway.generation import Generation
 from tidegate.ledger.cost import cost, quote
 from tidegate.ports import Clock, Encoder, Journal
+from tidegate.tasks.chat_question import ChatQuestion
 from tidegate.telemetry.trace_ids import is_sampled
 
 OK = 200
@@ -65,6 +66,10 @@ class Draft:
     """What came out, in the order of the questions."""
     encoding: Encoding | None = None
     """Of the text, where a head looked."""
+    chat: ChatQuestion | None = None
+    """The question that a chat request asks, where it is one and the route learns."""
+    whole: bytes | None = None
+    """A cached chat answer before it is spelled out as a stream."""
     is_drawn: bool = False
     """The request belongs to the audit sample of its route."""
     usage: Usage | None = None

@@ -54,7 +54,8 @@ class Relay:
         self._on_end = on_end
         self._started = tools.clock.monotonic()
         self._text_bytes = 0
-        self._kept: list[Event] | None = [] if ticket.key is not None else None
+        is_kept = ticket.key is not None or draft.chat is not None
+        self._kept: list[Event] | None = [] if is_kept else None
         self._is_closed = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -119,6 +120,7 @@ class Relay:
             return
         answer = Answer(body, stream.model, stream.usage, stream.lossy, may_store=stream.may_store)
         self._tools.repeats.store(self._ticket, answer)
+        self._tools.collector.observe(self._draft, body)
 
     def _fail(self, error: TidegateError) -> None:
         """Record a stream that broke after its first token."""

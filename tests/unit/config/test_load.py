@@ -16,7 +16,7 @@ from tidegate.config.load import (
     load,
 )
 from tidegate.domain.question import Option, Question
-from tidegate.domain.route import CachePolicy, Rule, Target
+from tidegate.domain.route import CachePolicy, ChatTemplate, Rule, Target
 from tidegate.domain.zone import Place
 from tidegate.errors import ConfigError
 
@@ -404,3 +404,21 @@ def test_promise_of_a_task_lists_its_levels_strictest_first(tmp_path: Path) -> N
     assert (promise.unit, promise.loss.levels_off) == ("distinct decision", 1)
     assert promise.delta == pytest.approx(0.1)
     assert promise.expires_after_s == 2 * 86_400
+
+
+def test_a_template_becomes_a_value_and_its_mistakes_are_told() -> None:
+    route = "routes: [{models: [m], upstreams: [far], learn: true, template: %s}]"
+    made = configured(UPSTREAMS + route % "{pattern: 'Sort: (.*)', labels: [a, b]}")
+    assert made.routes[0].template == ChatTemplate("Sort: (.*)", ("a", "b"))
+
+    for wrong, why in (
+        ("{pattern: '('}", "is not RE2 syntax"),
+        ("{pattern: 'none'}", "0 groups"),
+        ("{pattern: '(a)(b)'}", "2 groups"),
+        ("{pattern: '(.*)', labels: [a]}", "one label is no choice"),
+        ("{pattern: '(.*)', labels: [a, a]}", "a label stands twice"),
+        ("{pattern: '(.*)', labels: [a, 'b ']}", "begins or ends with a space"),
+    ):
+        assert why in told(UPSTREAMS + route % wrong)
+    idle = "routes: [{models: [m], upstreams: [far], template: {pattern: '(.*)'}}]"
+    assert "add `learn: true`" in told(UPSTREAMS + idle)
