@@ -114,7 +114,7 @@ class ChatHeads:
             if trace.task is not None:
                 draft.reason = trace.reason
             return None
-        best = outcome.probabilities.index(outcome.confidence)
+        best = outcome.probabilities.index(max(outcome.probabilities))
         label = asked.question.options[best].value
         shape = self._shapes.of(draft, asked)
         if not isinstance(label, str) or label == OTHER or shape is None:
@@ -125,7 +125,7 @@ class ChatHeads:
         draft.source = "local"
         draft.place = draft.generation.place
         draft.task, draft.model = trace.task, f"tidegate/{trace.bundle}"
-        draft.reason, draft.confidence = "confident", outcome.confidence
+        draft.reason, draft.confidence = trace.reason, outcome.confidence
         draft.usage, draft.answers = looked.usage, (outcome,)
         body = say(
             shape.frame,
