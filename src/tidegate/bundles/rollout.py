@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tidegate.domain.guarantee import Guarantee
+from tidegate.domain.task import Task
 from tidegate.errors import BundleError
 
 ChosenBy = Literal["configuration", "pin", "guarantee", "age"]
@@ -33,6 +35,15 @@ def choose(
     if granted is not None:
         return Choice((granted, *(one for one in by_age if one != granted)), "guarantee")
     return Choice(by_age, "age")
+
+
+def choose_for(
+    task: Task, pinned: str | None, guarantee: Guarantee | None, versions: Sequence[str]
+) -> Choice:
+    """Choose for a task; its newest verdict counts when it has a promise and was granted."""
+    is_granted = task.promise is not None and guarantee is not None and guarantee.state == "granted"
+    granted = guarantee.bundle_version if guarantee is not None and is_granted else None
+    return choose(task.bundle_version, pinned, granted, versions)
 
 
 def before(version: str, versions: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from tidegate.cli.rollout import in_force
 from tidegate.domain.bundle import Bundle
 from tidegate.errors import BundleError, StateError
-from tidegate.node.stock import Stock, Unpacked
+from tidegate.node.stock import Meant, Stock, Unpacked
 from tidegate.ports import Encoder
 
 
@@ -35,6 +35,8 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
 
     bundle: str
     version: str
+    meant_by: str
+    """`named`, or why the bare name stands for this version."""
     content_hash: str
     created: float
     encoder: str
@@ -54,6 +56,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     bundle: str
     version: str
     is_good: bool
+    meant_by: str = "named"
+    """`named`, or why the bare name stands for this version."""
     golden_deviation: float | None = None
     why: str = ""
 
@@ -122,12 +126,14 @@ def listing(found: Sequence[Row]) -> RenderableType:
     return table
 
 
-def details(stock: Stock, name: str, version: str) -> Details:
+def details(stock: Stock, meant: Meant) -> Details:
     """Give one version as a whole."""
+    name, version = meant.name, meant.version
     bundle = stock.read(name, version)
     return Details(
         bundle=name,
         version=version,
+        meant_by=meant.why,
         content_hash=bundle.content_hash,
         created=bundle.created,
         encoder=bundle.encoder,
@@ -159,32 +165,34 @@ def described(found: Details) -> str:
     return "\n".join(lines)
 
 
-async def verdicts(
-    stock: Stock, wanted: Sequence[tuple[str, str]], encoder: Encoder
-) -> list[Verdict]:
+async def verdicts(stock: Stock, wanted: Sequence[Meant], encoder: Encoder) -> list[Verdict]:
     """Check versions one after another."""
     found = []
-    for name, version in wanted:
+    for one in wanted:
+        verdict = Verdict(bundle=one.name, version=one.version, is_good=True, meant_by=one.why)
         try:
-            deviation = await stock.verify(name, version, encoder)
+            deviation = await stock.verify(one.name, one.version, encoder)
         except (BundleError, StateError) as error:
-            found.append(Verdict(bundle=name, version=version, is_good=False, why=str(error)))
+            found.append(msgspec.structs.replace(verdict, is_good=False, why=str(error)))
         else:
-            found.append(
-                Verdict(bundle=name, version=version, is_good=True, golden_deviation=deviation)
-            )
+            found.append(msgspec.structs.replace(verdict, golden_deviation=deviation))
     return found
 
 
 def verdicts_text(found: Sequence[Verdict]) -> str:
     """Give a line a version."""
     lines = [
-        f"{one.bundle} {one.version}: good, golden scores within {one.golden_deviation:.4f}"
+        f"{_told(one)}: good, golden scores within {one.golden_deviation:.4f}"
         if one.is_good
-        else f"{one.bundle} {one.version}: {one.why}"
+        else f"{_told(one)}: {one.why}"
         for one in found
     ]
     return "\n".join(lines) or "no bundles yet"
+
+
+def _told(one: Verdict) -> str:
+    name = f"{one.bundle} {one.version}"
+    return name if one.meant_by == "named" else f"{name} ({one.meant_by})"
 
 
 def packed(path: Path, size_bytes: int) -> Packed:

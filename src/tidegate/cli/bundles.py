@@ -9,6 +9,9 @@ import typer
 from tidegate.cli import build_encoder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidegate.domain.task import Task
     from tidegate.node.stock import Stock
 
 app = typer.Typer(help="Bundles and encoders, as files.", no_args_is_help=True)
@@ -33,12 +36,12 @@ def list_bundles(state: State = None, json: Json = False) -> None:
 
 
 @app.command()
-def show(bundle: Wanted, state: State = None, json: Json = False) -> None:
+def show(bundle: Wanted, config: Config = None, state: State = None, json: Json = False) -> None:
     """Show what one version is made of and how good it is."""
     from tidegate.cli.bundle_view import described, details, told
 
     stock = _stock(state)
-    found = details(stock, *stock.find(bundle))
+    found = details(stock, stock.find(bundle, _tasks(config)))
     told(found, json=json, text=lambda: described(found))
 
 
@@ -55,10 +58,14 @@ def verify(
     from tidegate.cli.bundle_view import told, verdicts, verdicts_text
     from tidegate.cli.configured import Overrides, configured
     from tidegate.cli.encoder_here import encoder_here
+    from tidegate.node.stock import Meant
 
-    stock = _stock(state)
-    wanted = stock.all() if bundle is None else [stock.find(bundle)]
-    with encoder_here(configured(config, Overrides())(), stock.paths) as encoder:
+    stock, configuration = _stock(state), configured(config, Overrides())()
+    if bundle is None:
+        wanted = [Meant(name, version, "named") for name, version in stock.all()]
+    else:
+        wanted = [stock.find(bundle, configuration.tasks)]
+    with encoder_here(configuration, stock.paths) as encoder:
         found = asyncio.run(verdicts(stock, wanted, encoder))
     told(found, json=json, text=lambda: verdicts_text(found))
     if not all(one.is_good for one in found):
@@ -71,6 +78,7 @@ def pack(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Default: NAME-VERSION.bundle.tar here.")
     ] = None,
+    config: Config = None,
     state: State = None,
     json: Json = False,
 ) -> None:
@@ -78,7 +86,8 @@ def pack(
     from tidegate.cli.bundle_view import packed, told
 
     stock = _stock(state)
-    found = packed(*stock.pack(*stock.find(bundle), output))
+    meant = stock.find(bundle, _tasks(config))
+    found = packed(*stock.pack(meant.name, meant.version, output))
     told(found, json=json, text=lambda: f"{found.path}: {found.size_bytes} bytes")
 
 
@@ -117,8 +126,10 @@ def pin(
     from tidegate.cli.rollout import change_pin
 
     stock = _stock(state)
-    name, version = stock.find(bundle)
-    found = change_pin(stock, name, None if newest else version, state=state, config=config)
+    # To unpin, the name alone counts, whatever its tasks serve.
+    meant = stock.find(bundle, () if newest else _tasks(config))
+    version = None if newest else meant.version
+    found = change_pin(stock, meant.name, version, state=state, config=config)
     told(found, json=json, text=lambda: found.text)
 
 
@@ -134,9 +145,16 @@ def rollback(
     from tidegate.cli.rollout import change_pin
 
     stock = _stock(state)
-    earlier = stock.earlier(*stock.find(bundle))
-    found = change_pin(stock, bundle.partition("@")[0], earlier, state=state, config=config)
+    meant = stock.find(bundle, _tasks(config))
+    earlier = stock.earlier(meant.name, meant.version)
+    found = change_pin(stock, meant.name, earlier, state=state, config=config)
     told(found, json=json, text=lambda: found.text)
+
+
+def _tasks(config: Path | None) -> "Sequence[Task]":
+    from tidegate.cli.configured import Overrides, configured
+
+    return configured(config, Overrides())().tasks
 
 
 def _stock(state: Path | None) -> "Stock":

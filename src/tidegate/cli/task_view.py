@@ -1,7 +1,7 @@
 """The state of each task: what `tidegate tasks` shows."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,8 +11,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from tidegate.adapters.bundles.folder import BundleFolder
-from tidegate.bundles.rollout import choose
+from tidegate.bundles.rollout import ChosenBy, choose_for
 from tidegate.domain.bundle import Bundle
+from tidegate.domain.guarantee import Guarantee
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
 from tidegate.node.verified import read_verified
@@ -33,6 +34,8 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     """What to do next, or what is wrong; empty when it serves."""
     bundle: str | None = None
+    chosen_by: ChosenBy | None = None
+    """Why this version and no other."""
     versions: int = 0
     labels: int | None = None
     rows: int | None = None
@@ -49,6 +52,8 @@ class Shelf:
     bundles: BundleFolder
     pins: Mapping[str, str]
     encoder: Encoder
+    guarantee: Callable[[str], Guarantee | None]
+    """Gives the newest verdict on a task."""
 
 
 def states(tasks: Sequence[Task], shelf: Shelf) -> list[TaskState]:
@@ -85,7 +90,8 @@ def _state(task: Task, shelf: Shelf, *, is_configured: bool) -> TaskState:
         threshold=task.threshold,
     )
     versions = shelf.bundles.versions(task.bundle)
-    choice = choose(task.bundle_version, shelf.pins.get(task.bundle), None, versions)
+    pinned = shelf.pins.get(task.bundle)
+    choice = choose_for(task, pinned, shelf.guarantee(task.name), versions)
     if not choice.versions:
         return state
     usable, wrong = _first_usable(task, choice.versions, shelf)
@@ -98,6 +104,7 @@ def _state(task: Task, shelf: Shelf, *, is_configured: bool) -> TaskState:
         stage=stage,
         why=why or wrong,
         bundle=f"{bundle.name}@{bundle.version}",
+        chosen_by=choice.by if bundle.version == choice.versions[0] else "age",
         versions=len(versions),
         labels=len(bundle.head.labels),
         rows=bundle.metrics.rows,

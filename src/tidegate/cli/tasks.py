@@ -32,6 +32,7 @@ def tasks(
     from tidegate.cli.task_view import Shelf, TaskState, listing, states
     from tidegate.config.load import default_state_directory
     from tidegate.node.encoders import open_encoder
+    from tidegate.node.stock import Stock
 
     paths = StatePaths(state or default_state_directory())
     found: list[TaskState] = []
@@ -39,7 +40,8 @@ def tasks(
         configuration = configured(config, Overrides())()
         encoder = open_encoder(configuration.encoder_source, paths.root, threads=1)
         try:
-            shelf = Shelf(BundleFolder(paths.bundles), PinFile(paths.pins).load(), encoder)
+            bundles, pins = BundleFolder(paths.bundles), PinFile(paths.pins).load()
+            shelf = Shelf(bundles, pins, encoder, Stock(paths).guarantee)
             found = states(configuration.tasks, shelf)
         finally:
             encoder.close()

@@ -1,18 +1,33 @@
 """The bundles of a state directory as an operator handles them: look, check, ship, pin."""
 
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate.adapters.bundles.archive import archive_name, read_archive, write_archive
 from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.adapters.bundles.pins import PinFile
+from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
 from tidegate.adapters.stores.state_directory import StatePaths
 from tidegate.bundles.manifest import named, renumbered, unpack
-from tidegate.bundles.rollout import before, choose
+from tidegate.bundles.rollout import before, choose_for
 from tidegate.domain.bundle import Bundle
-from tidegate.errors import BundleError
+from tidegate.domain.guarantee import Guarantee
+from tidegate.domain.task import Task
+from tidegate.errors import BundleError, StateError
 from tidegate.node.verified import check_here, read_verified
 from tidegate.ports import Encoder
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The version that a name stands for."""
+
+    name: str
+    version: str
+    why: str
+    """Why this one, where the name alone was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +49,8 @@ class Stock:
         self._folder = BundleFolder(paths.bundles)
         self._pins = PinFile(paths.pins)
 
-    def find(self, wanted: str) -> tuple[str, str]:
-        """Read `NAME` or `NAME@VERSION`; a bare name is the version that is to serve."""
+    def find(self, wanted: str, tasks: Sequence[Task] = ()) -> Meant:
+        """Read `NAME` or `NAME@VERSION`; a bare name is the version that serves `tasks`."""
         name, _, version = wanted.partition("@")
         versions = self._folder.versions(name)
         if not versions:
@@ -45,7 +60,41 @@ class Stock:
             raise BundleError(
                 f"There is no version {version} of `{name}` (there are: {', '.join(versions)})."
             )
-        return name, version or choose(None, self.pinned(name), None, versions).versions[0]
+        if version:
+            return Meant(name, version, "named")
+        users = [task for task in tasks if task.bundle == name] or [Task(name=name, bundle=name)]
+        found = {task.name: self._serving(task, versions) for task in users}
+        if len({one.version for one in found.values()}) > 1:
+            told = ", ".join(f"task {task}: {one.version}" for task, one in found.items())
+            raise BundleError(f"`{name}` serves in several versions ({told}); write NAME@VERSION.")
+        return next(iter(found.values()))
+
+    def guarantee(self, task: str) -> Guarantee | None:
+        """Give the newest verdict on a task."""
+        with closing(SqliteGuarantees.open_to_read(self.paths.guarantees)) as guarantees:
+            return guarantees.load(task)
+
+    def _serving(self, task: Task, versions: Sequence[str]) -> Meant:
+        """Give the version that a node would serve, as far as its files tell."""
+        name = task.bundle
+        choice = choose_for(task, self.pinned(name), self.guarantee(task.name), versions)
+        if choice.by == "configuration":
+            return Meant(name, choice.versions[0], f"tasks.{task.name}.bundle_version")
+        if choice.by == "pin":
+            return Meant(name, choice.versions[0], "pinned")
+        best = choice.versions[0]
+        good = next((one for one in choice.versions if self._is_whole(name, one)), best)
+        if good != best:
+            return Meant(name, good, f"the newest good one; {best} is not")
+        why = "the newest" if choice.by == "age" else f"guarantee of task {task.name}"
+        return Meant(name, good, why)
+
+    def _is_whole(self, name: str, version: str) -> bool:
+        try:
+            self.read(name, version)
+        except (BundleError, StateError):
+            return False
+        return True
 
     def all(self) -> list[tuple[str, str]]:
         """List every version of every bundle, oldest first."""

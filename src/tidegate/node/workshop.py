@@ -14,7 +14,7 @@ from tidegate.adapters.catalog import load as load_adapter
 from tidegate.adapters.http.httptools_client.client import HttptoolsClient
 from tidegate.adapters.stores.price_file import load_prices
 from tidegate.api.arrival import Limits
-from tidegate.bundles.rollout import choose
+from tidegate.bundles.rollout import choose_for
 from tidegate.config.configuration import Configuration, ConfiguredUpstream
 from tidegate.domain.bundle import Bundle
 from tidegate.domain.guarantee import Guarantee
@@ -212,10 +212,10 @@ class Workshop:
         found = _Found({}, {}, {})
         pins = self._pins.load()
         for task in tasks:
-            choice = choose(
-                task.bundle_version,
+            choice = choose_for(
+                task,
                 pins.get(task.bundle),
-                self._granted(task),
+                self._guarantee(task.name),
                 self._bundles.versions(task.bundle),
             )
             await self._find(task, choice.versions, checked, found)
@@ -243,13 +243,6 @@ class Workshop:
                 found.held_back[task.name] = f"{version} serves: {why}"
             return
         found.unserved[task.name] = why or f"there is no bundle `{task.bundle}` yet"
-
-    def _granted(self, task: Task) -> str | None:
-        """Give the version that a granted guarantee is about."""
-        guarantee = None if task.promise is None else self._guarantee(task.name)
-        if guarantee is None or guarantee.state != "granted":
-            return None
-        return guarantee.bundle_version
 
     async def _load(
         self, task: Task, version: str, *, checked: dict[Version, Checked]

@@ -1,8 +1,13 @@
 """Which version of a bundle is to serve."""
 
+from dataclasses import replace
+
 import pytest
 
-from tidegate.bundles.rollout import Choice, before, choose
+from tidegate.bundles.rollout import Choice, before, choose, choose_for
+from tidegate.domain.guarantee import Guarantee, LabelSource, Level, Loss
+from tidegate.domain.promise import Promise
+from tidegate.domain.task import Task
 from tidegate.errors import BundleError
 
 VERSIONS = ("1-a", "2-b", "3-c")
@@ -22,6 +27,34 @@ def test_the_configuration_goes_before_a_pin_a_pin_before_a_guarantee_that_befor
     configured: str | None, pinned: str | None, granted: str | None, chosen: Choice
 ) -> None:
     assert choose(configured, pinned, granted, VERSIONS) == chosen
+
+
+def test_a_verdict_chooses_only_when_it_was_granted_to_a_task_with_a_promise() -> None:
+    granted = Guarantee(
+        task="t",
+        bundle="c",
+        bundle_version="2-b",
+        encoder="e",
+        state="granted",
+        reason="",
+        mode="ltt",
+        loss=Loss("choice"),
+        unit="delivered answer",
+        labels=LabelSource("gold"),
+        delta=0.05,
+        levels=(Level(0.02, 0.95, 500, 2, 0.5, 0.018),),
+        rows=1_000,
+        attempt=1,
+        granted_at=0.0,
+        expires_at=100.0,
+        expires_after_answers=500,
+    )
+    promised = Task(name="t", bundle="t", promise=Promise(0.02))
+
+    assert choose_for(promised, None, granted, VERSIONS).by == "guarantee"
+    assert choose_for(promised, None, replace(granted, state="expired"), VERSIONS).by == "age"
+    assert choose_for(promised, None, None, VERSIONS).by == "age"
+    assert choose_for(replace(promised, promise=None), None, granted, VERSIONS).by == "age"
 
 
 def test_without_a_version_there_is_nothing_to_choose() -> None:

@@ -7,8 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.encoders import published
+from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.adapters.engines.encoder_build.build import Job, build_encoder
+from tidegate.bundles.manifest import renumbered
 from tidegate.cli.app import app
+from tidegate.errors import BundleError
 
 QUESTION = {"type": "choice", "instructions": "Which", "choices": [{"value": "a"}, {"value": "b"}]}
 
@@ -21,17 +24,20 @@ def said(*arguments: str, state: Path | None = None) -> str:
     return result.output
 
 
-def trained(rows: int) -> str:
-    """Train one more version; give it."""
+def two_versions() -> list[str]:
+    """Train one version and store it once more under another number; oldest first."""
     texts = {"a": "where is my parcel a", "b": "refund the money b"}
     lines = [
         {"text": f"{text} {'cdefg'[row % 5]} {row}", "label": label}
         for label, text in texts.items()
-        for row in range(rows)
+        for row in range(40)
     ]
     Path("rows.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     said("train", "rows.jsonl", "--task", "topic", "--json")
-    return str(json.loads(said("bundles", "list", "--json"))[-1]["version"])
+    bundles = BundleFolder(Path("state/bundles"))
+    version, files = renumbered(bundles.read("topic", bundles.versions("topic")[0]), 2)
+    bundles.add("topic", version, files)
+    return list(bundles.versions("topic"))
 
 
 @pytest.fixture
@@ -58,7 +64,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]
 def test_bundles_of_the_configured_encoder_are_verified_pinned_and_unpacked(
     tmp_path: Path,
 ) -> None:
-    first, second = trained(40), trained(50)
+    first, second = two_versions()
 
     assert said("bundles", "verify").count(": good") == 2
     assert second in said("bundles", "pin", f"topic@{second}")
@@ -66,3 +72,30 @@ def test_bundles_of_the_configured_encoder_are_verified_pinned_and_unpacked(
     said("bundles", "pack", f"topic@{first}", "--output", "topic.tar")
     there = tmp_path / "there"
     assert "is added" in said("bundles", "unpack", "topic.tar", state=there)
+
+
+def test_a_bare_name_is_the_version_that_would_serve_and_the_output_says_why(
+    config: dict[str, object],
+) -> None:
+    first, second = two_versions()
+
+    def meant(verb: str) -> tuple[str, str]:
+        found = json.loads(said("bundles", verb, "topic", "--json"))
+        one = found[0] if verb == "verify" else found
+        return one["version"], one["meant_by"]
+
+    assert meant("show") == (second, "the newest")
+    manifest = Path("state/bundles/topic") / second / "manifest.json"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(b"{")
+    assert meant("show") == (first, f"the newest good one; {second} is not")
+    manifest.write_bytes(whole)
+
+    config["tasks"] = {"topic": {"question": QUESTION, "bundle_version": first}}
+    Path("tidegate.yaml").write_text(json.dumps(config))
+    assert meant("verify") == (first, "tasks.topic.bundle_version")
+    both = {"bundle": "topic", "bundle_version": second}
+    config["tasks"] = {"topic": {"bundle_version": first}, "other": both}
+    Path("tidegate.yaml").write_text(json.dumps(config))
+    with pytest.raises(BundleError, match="several versions"):
+        said("bundles", "show", "topic")

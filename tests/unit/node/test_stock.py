@@ -15,7 +15,7 @@ from tidegate.bundles.manifest import Draft, pack, renumbered, unpack
 from tidegate.domain.bundle import Calibration, Head, Metrics, Provenance
 from tidegate.domain.encoding import Encoding, Wants
 from tidegate.errors import BundleError, StateError
-from tidegate.node.stock import Stock
+from tidegate.node.stock import Meant, Stock
 
 HERE, ELSEWHERE = "e" * 64, "f" * 64
 
@@ -150,10 +150,10 @@ def test_a_bare_name_is_the_pinned_version_or_the_newest(tmp_path: Path) -> None
     first, second = bundle(1), bundle(2, seed=2)
     there = stock(tmp_path, first, second)
 
-    assert there.find("support") == ("support", second[0])
+    assert there.find("support") == Meant("support", second[0], "the newest")
     there.pin("support", first[0])
-    assert there.find("support") == ("support", first[0])
-    assert there.find(f"support@{second[0]}") == ("support", second[0])
+    assert there.find("support") == Meant("support", first[0], "pinned")
+    assert there.find(f"support@{second[0]}") == Meant("support", second[0], "named")
     assert there.earlier("support", second[0]) == first[0]
 
 
