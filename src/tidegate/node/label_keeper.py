@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from tidegate.adapters.stores.sqlite_labels import SqliteLabels
 from tidegate.domain.feedback import Feedback, KeptAnswer
+from tidegate.domain.guarantee import Guarantee
 from tidegate.domain.label import LabelRow, Owner
 from tidegate.domain.learn_policy import AUTOMATIC
 from tidegate.domain.question import Question
@@ -54,6 +55,10 @@ class LabelKeeper:
         self._writing = asyncio.Lock()
         self.questions: dict[Owner, Question] = {}
         """What each owner's labels answer."""
+        self.verdicts: Mapping[Owner, Guarantee] = {}
+        """The newest of each owner, as what serves was built by them."""
+        self.urgent = asyncio.Event()
+        """Set when a row waits that takes a guarantee back."""
 
     async def open(self) -> None:
         """Open the store and learn which questions it knows."""
@@ -91,6 +96,11 @@ class LabelKeeper:
     def offer(self, row: LabelRow) -> None:
         """Take one row; the oldest that waits goes when there is no room."""
         self._put(self._rows, row, WAITING)
+        verdict = self.verdicts.get(row.owner)
+        if verdict is not None and verdict.state == "granted":
+            labels = verdict.labels
+            if row.upstream == labels.upstream and row.model != labels.model:
+                self.urgent.set()
 
     def answered(self, row: LabelRow) -> None:
         """Take one local answer; the oldest that waits goes when there is no room."""

@@ -40,8 +40,8 @@ class LearningParts:
     guarantees: SqliteGuarantees
     collector: Collector
     is_open: bool = False
-    look: Callable[[], Awaitable[bool]] | None = None
-    """Has the learner look at once; None where another process learns."""
+    look: Callable[[], Awaitable[object]] | None = None
+    """Has the learner look at once, in this process or in the supervisor's."""
 
     async def open_for(self, configuration: Configuration) -> None:
         """Open the label store once a route learns; raises MissingExtra, StateError."""
@@ -112,6 +112,7 @@ async def learned_now(
     await parts.open_for(configuration)
     policy = policy_of(configuration)
     verdicts = await parts.verdicts()
+    parts.keeper.verdicts = verdicts
     tasks: dict[Owner, LoadedTask] = {}
     by_name = {task.name: task for task in configuration.tasks}
     for owner, verdict in verdicts.items():
@@ -143,7 +144,15 @@ def start_collecting(
         if parts.is_open:
             await parts.keeper.write()
 
+    async def hasten() -> None:
+        await parts.keeper.urgent.wait()
+        parts.keeper.urgent.clear()
+        await write()
+        if parts.look is not None:
+            await parts.look()
+
     upkeep.every(0.0, "labels", parts.collector.work)
+    upkeep.every(0.0, "urgent labels", hasten)
     for number in range(configuration.learning.audits_at_once):
         upkeep.every(0.0, f"audits {number}", auditor.work)
     upkeep.every(WRITE_EVERY_S, "label store", write)

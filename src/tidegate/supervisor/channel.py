@@ -2,15 +2,19 @@
 
 import asyncio
 import struct
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
 
 from tidegate.errors import WorkerLost
-from tidegate.supervisor.messages import Answer, Answered, Order, Ordered
+from tidegate.supervisor.messages import Answer, Answered, Done, Order, Ordered
 
 MOST_BYTES = 16 * 1024 * 1024
 """A configuration of 1 MiB, or metrics of some thousand series with all their buckets."""
+
+UNASKED = 0
+"""No order has this number: so a worker says that the learner should look at once."""
 
 _LENGTH = struct.Struct("<I")
 _encoder = msgspec.msgpack.Encoder()
@@ -23,8 +27,17 @@ T = TypeVar("T")
 class Channel:
     """The supervisor's end: gives orders and gets an answer to each."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Takes over both streams; `read` must run for answers to arrive."""
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        on_urgent: Callable[[], None] | None = None,
+    ) -> None:
+        """Takes over both streams; `read` must run for answers to arrive.
+
+        `on_urgent` is called when the worker says that the learner should look at once.
+        """
+        self._on_urgent = on_urgent
         self._reader = reader
         self._writer = writer
         self._number = 0
@@ -36,6 +49,8 @@ class Channel:
         try:
             while True:
                 answered = await _receive(self._reader, _answers)
+                if answered.number == UNASKED and self._on_urgent is not None:
+                    self._on_urgent()
                 waiting = self._waiting.pop(answered.number, None)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answered.answer)
@@ -78,6 +93,11 @@ def answer(writer: asyncio.StreamWriter, number: int, given: Answer) -> None:
     """Answer an order; harmless when the supervisor is gone."""
     if not writer.is_closing():
         _send(writer, Answered(number, given))
+
+
+def urge(writer: asyncio.StreamWriter) -> None:
+    """Say, unasked, that the learner should look at once."""
+    answer(writer, UNASKED, Done())
 
 
 def _send(writer: asyncio.StreamWriter, message: Ordered | Answered) -> None:

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -25,6 +25,8 @@ class Member:
     """A place for a worker; processes come and go in it."""
 
     number: int
+    on_urgent: Callable[[], None] | None = None
+    """Called when the worker has seen what takes a guarantee back."""
     state: State = "ended"
     starts: int = 0
     ready: Ready | None = None
@@ -60,7 +62,8 @@ class Member:
         self.state = "starting"
         self.starts += 1
         self.report = None
-        self._channel = Channel(*await asyncio.open_unix_connection(sock=ours))
+        streams = await asyncio.open_unix_connection(sock=ours)
+        self._channel = Channel(*streams, self.on_urgent)
         self._reading = asyncio.create_task(self._channel.read())
 
     async def begin(self, begin: Begin, timeout_s: float) -> None:

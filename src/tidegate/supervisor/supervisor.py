@@ -348,6 +348,7 @@ async def running_supervisor(
         admin = bind_admin(configuration)
         stack.callback(admin.close)
         owner = await open_owner(stack, state, log)
+        urgent = asyncio.Event()
         node = Supervisor(
             owner,
             log,
@@ -355,7 +356,7 @@ async def running_supervisor(
             configuration,
             configuration,
             sockets,
-            [Member(number) for number in range(crew.workers)],
+            [Member(number, urgent.set) for number in range(crew.workers)],
             port=sockets[0].getsockname()[1],
             admin_port=port_of(configuration, admin),
         )
@@ -366,9 +367,16 @@ async def running_supervisor(
         stack.push_async_callback(node.stop)
         await node.start()
         await start_jobs(upkeep, owner, lambda: node.configuration, node.rebuild)
-        start_learner(
+        learner = start_learner(
             stack, upkeep, owner, lambda: node.configuration, node.rebuild, node.golden_texts
         )
+
+        async def hasten() -> None:
+            await urgent.wait()
+            urgent.clear()
+            await learner.round()
+
+        upkeep.every(0.0, "urgent labels", hasten)
         upkeep.every(LOOK_EVERY_S, "workers", node.watch)
         yield node
 

@@ -39,7 +39,7 @@ from tidegate.node.parts import open_parts
 from tidegate.node.single import build_node, start_serving_jobs
 from tidegate.node.upkeep import Upkeep
 from tidegate.ports import Log
-from tidegate.supervisor.channel import answer, next_order
+from tidegate.supervisor.channel import answer, next_order, urge
 from tidegate.supervisor.messages import (
     Abandon,
     Adopt,
@@ -95,10 +95,12 @@ class Worker:
         self._listener: Listener | None = None
         self._prepared: Prepared | None = None
         self._covering: dict[int, Covering] = {}
+        self._writer: asyncio.StreamWriter | None = None
 
     async def run(self, control: socket.socket) -> None:
         """Obey until told to stop; then let requests end and close everything."""
         reader, writer = await asyncio.open_unix_connection(sock=control)
+        self._writer = writer
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._over.set)
         obeying = asyncio.create_task(self._obey(reader, writer))
         obeying.add_done_callback(lambda _: self._over.set())
@@ -177,11 +179,16 @@ class Worker:
         node = await build_node(self._stack, parts, configuration, begin.generation)
         upkeep = Upkeep(labelled)
         self._stack.push_async_callback(upkeep.stop)
+        parts.learning.look = self._urge
         start_serving_jobs(upkeep, node)
         settle_process()
         self._begin = begin
         self._node = node
         return _ready(node)
+
+    async def _urge(self) -> None:
+        if self._writer is not None:
+            urge(self._writer)
 
     async def _serve(self, node: Node) -> None:
         if self._begin is None:

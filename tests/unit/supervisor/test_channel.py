@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tidegate.errors import WorkerLost
-from tidegate.supervisor.channel import MOST_BYTES, Channel, answer, next_order
+from tidegate.supervisor.channel import MOST_BYTES, Channel, answer, next_order, urge
 from tidegate.supervisor.messages import (
     Abandon,
     Adopt,
@@ -26,9 +26,11 @@ Worker = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, 
 
 
 @asynccontextmanager
-async def asking(worker: Worker) -> AsyncIterator[Channel]:
+async def asking(
+    worker: Worker, on_urgent: Callable[[], None] | None = None
+) -> AsyncIterator[Channel]:
     ours, theirs = socket.socketpair()
-    channel = Channel(*await asyncio.open_unix_connection(sock=ours))
+    channel = Channel(*await asyncio.open_unix_connection(sock=ours), on_urgent)
     reader, writer = await asyncio.open_unix_connection(sock=theirs)
     async with asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(channel.read())
@@ -50,6 +52,20 @@ async def test_answers_find_their_orders_in_any_sequence() -> None:
         got = await asyncio.gather(*(channel.ask(Adopt(i), 5.0) for i in range(3)))
 
     assert got == [Refused(str(i), is_setting=False) for i in range(3)]
+
+
+async def test_a_worker_speaks_unasked_and_takes_no_answers_place() -> None:
+    urgent: list[bool] = []
+
+    async def urges(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ordered = await next_order(reader)
+        urge(writer)
+        answer(writer, ordered.number, Refused("why", is_setting=False))
+
+    async with asking(urges, lambda: urgent.append(True)) as channel:
+        assert await channel.ask(Look(), 5.0) == Refused("why", is_setting=False)
+
+    assert urgent == [True]
 
 
 async def test_every_order_arrives_as_it_was_sent() -> None:
