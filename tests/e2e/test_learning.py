@@ -14,6 +14,7 @@ from tests.e2e.teacher import (
     fresh_state,
     intent,
     is_serving,
+    learned_all,
     learning_from,
     lessons,
     serving_copy,
@@ -24,6 +25,7 @@ from tests.e2e.tiers import scripted
 from tests.e2e.waiting import until
 from tidegate.adapters.record_reader import open_records
 from tidegate.cli.learned_at import learned_at
+from tidegate.demo.rows import example_folder, read_rows
 from tidegate.domain.label import LabelRow, Owner
 from tidegate.domain.record import Record
 from tidegate.statistics.language import language
@@ -230,3 +232,25 @@ def records(gateway: Gateway) -> list[Record]:
     paths = gateway.node.parts.paths
     with open_records(paths.ledger, paths.journal) as found:
         return list(found.tail(1_000))
+
+
+async def test_traffic_of_another_kind_suspends_and_as_much_of_the_same_does_not(
+    learned: Path, tmp_path: Path
+) -> None:
+    strange = [row.text for row in read_rows(example_folder()) if row.label not in LABELS][:150]
+    assert len(strange) == 150
+    teacher = Teacher(dict(lessons()))
+    async with serving_copy(learned, tmp_path, teacher, audit_share=0.0001) as gateway:
+        await ask(gateway, TEXTS[: len(strange)])
+        await learned_all(gateway)
+        assert gateway.node.parts.learning.shifts.alarms == []
+        assert is_serving(gateway)
+
+        await ask(gateway, strange)
+        gateway.node.parts.learning.warn()
+        await learned_all(gateway)
+
+        await until(lambda: not is_serving(gateway))
+        (verdict,) = gateway.node.generations.current.learned.verdicts.values()
+        assert verdict.state == "suspended"
+        assert "no longer what it was tested on" in verdict.reason

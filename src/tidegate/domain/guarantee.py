@@ -133,6 +133,15 @@ class Stratum:
 
 
 @dataclass(frozen=True, slots=True)
+class Tails:
+    """How accept scores were spread where a guarantee was tested; traffic is held against it."""
+
+    cuts: tuple[float, ...]
+    bounds: tuple[float, ...]
+    """Upper bound of the share of scores below each cut."""
+
+
+@dataclass(frozen=True, slots=True)
 class Guarantee:
     """The newest verdict on one bundle of one task."""
 
@@ -167,6 +176,8 @@ class Guarantee:
     """Of requests; None: tested on a file of labels."""
     audit_stratum: int = 0
     """Counts the changes of `audit_share`; rows of different shares are different samples."""
+    tails: Tails | None = None
+    """None: traffic is not watched without labels."""
 
     @property
     def own(self) -> Level:

@@ -10,15 +10,17 @@ from tidegate.domain.question import Decision, Question, QuestionTrace
 from tidegate.domain.request import Decisions
 from tidegate.errors import DeadlineExceeded, EngineError
 from tidegate.gateway.first_look import FirstLook, first_look
+from tidegate.gateway.generation import Generation
 from tidegate.gateway.record import Draft
 from tidegate.ports import Clock
 from tidegate.statistics.language import language
 from tidegate.tasks.accept import Asked
-from tidegate.tasks.classify import LoadedTask, NotConfident, decide, find
-from tidegate.tasks.scores import Heads
+from tidegate.tasks.classify import LoadedTask, NotConfident, find, judge, read
 
 CONFIDENT = "confident"
 BY_STATIC = "confident by static embeddings"
+SURE = 1.0
+"""Accept score of what static embeddings settle: in no lower tail."""
 TOO_LONG = "the text is longer than the encoder reads"
 
 
@@ -49,7 +51,7 @@ async def look(draft: Draft, ask: Decisions, clock: Clock) -> Looked:
     asked = _asked(draft, ask.text, found, clock)
     first = first_look(generation.static, ask, found, asked)
     if first.settles(found):
-        return _scored(generation.heads, ask, found, None, (first, asked))
+        return _scored(generation, ask, found, None, (first, asked))
     encodings = draft.read_with(generation.encoder, clock)
     if encodings is None:
         return _unseen(ask, found)
@@ -57,7 +59,7 @@ async def look(draft: Draft, ask: Decisions, clock: Clock) -> Looked:
         encoding = await encodings.of(ask.text)
     except (EngineError, DeadlineExceeded) as error:
         left = [one if i in first.decisions else str(error) for i, one in enumerate(found)]
-        return _scored(generation.heads, ask, left, None, (first, asked))
+        return _scored(generation, ask, left, None, (first, asked))
     finally:
         draft.note(encodings)
     draft.encoding = encoding
@@ -66,7 +68,7 @@ async def look(draft: Draft, ask: Decisions, clock: Clock) -> Looked:
         found = [TOO_LONG if _minds_the_cut(one) else one for one in found]
         if all(isinstance(one, str) for one in found):
             return _unseen(ask, found)
-    return _scored(generation.heads, ask, found, encoding, (first, asked))
+    return _scored(generation, ask, found, encoding, (first, asked))
 
 
 def _asked(draft: Draft, text: str, found: Sequence[LoadedTask | str], clock: Clock) -> Asked:
@@ -91,7 +93,7 @@ def _coverage(ask: Decisions, tasks: Sequence[LoadedTask]) -> list[LoadedTask | 
 
 
 def _scored(
-    heads: Heads,
+    generation: Generation,
     ask: Decisions,
     found: Sequence[LoadedTask | str],
     encoding: Encoding | None,
@@ -105,7 +107,7 @@ def _scored(
         if isinstance(one, LoadedTask) and index not in first.decisions
     }
     asked = {one.bundle.content_hash: one.bundle.head for one in open_.values()}
-    scored = {} if encoding is None else heads.score(asked, ask.text or "", encoding)
+    scored = {} if encoding is None else generation.heads.score(asked, ask.text or "", encoding)
     outcomes: list[Decision | NotConfident | str] = []
     traces: list[QuestionTrace] = []
     for index, (question, loaded) in enumerate(zip(ask.questions, found, strict=True)):
@@ -114,13 +116,16 @@ def _scored(
             traces.append(QuestionTrace(question.type, "upstream", loaded))
             continue
         settled = first.decisions.get(index)
-        outcome = settled or decide(
-            question,
-            loaded,
-            scored[loaded.bundle.content_hash],
-            vector=None if encoding is None else encoding.vector,
-            asked=asked_by,
-        )
+        outcome: Decision | NotConfident
+        if settled is None:
+            vector = None if encoding is None else encoding.vector
+            scores = scored[loaded.bundle.content_hash]
+            decision, said = read(question, loaded, scores, vector)
+            outcome = judge(loaded, decision, said, asked_by)
+            generation.learned.shifts.observe(loaded.guarantee, said.score)
+        else:
+            outcome = settled
+            generation.learned.shifts.observe(loaded.guarantee, SURE)
         outcomes.append(outcome)
         traces.append(
             _trace(question, loaded, outcome, CONFIDENT if settled is None else BY_STATIC)

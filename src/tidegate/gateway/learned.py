@@ -7,6 +7,7 @@ from tidegate.domain.guarantee import Guarantee
 from tidegate.domain.label import SHARED, Owner
 from tidegate.domain.learn_policy import AUTOMATIC, LearnPolicy
 from tidegate.domain.route import Route
+from tidegate.gateway.shift import ShiftWatches
 from tidegate.tasks.classify import LoadedTask
 
 
@@ -29,6 +30,8 @@ class Learned:
     """The same by tenant, with the task's name; under `*` what all share."""
     verdicts: Mapping[Owner, Guarantee] = field(default_factory=dict)
     """The newest of each owner, whatever its state."""
+    shifts: ShiftWatches = field(default_factory=ShiftWatches)
+    """Of this process; the same in all its generations."""
 
     def serving(self, route: Route, tenant: str) -> list[LoadedTask]:
         """Give the learned tasks that may answer a tenant's questions on a route."""
@@ -53,10 +56,13 @@ class Learned:
 
 
 def learned(
-    policy: LearnPolicy, tasks: Mapping[Owner, LoadedTask], verdicts: Mapping[Owner, Guarantee]
+    policy: LearnPolicy,
+    tasks: Mapping[Owner, LoadedTask],
+    verdicts: Mapping[Owner, Guarantee],
+    shifts: ShiftWatches,
 ) -> Learned:
     """Arrange what was loaded for looking up by tenant."""
     by_tenant: dict[str, list[tuple[str, LoadedTask]]] = {}
     for owner, loaded in tasks.items():
         by_tenant.setdefault(owner.tenant, []).append((owner.task, loaded))
-    return Learned(policy, tasks, by_tenant, verdicts)
+    return Learned(policy, tasks, by_tenant, verdicts, shifts)

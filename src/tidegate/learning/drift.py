@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tidegate.domain.guarantee import Guarantee, LabelSource
+from tidegate.domain.guarantee import Guarantee, LabelSource, Tails
 from tidegate.statistics import binomial
 from tidegate.statistics.calibration import Bools, Float64
 from tidegate.statistics.sequences import bet, dealt, payoffs, restarted
@@ -28,7 +28,9 @@ TAILS = (0.05, 0.1, 0.25)
 """Quantiles of the accept score whose lower side is watched."""
 REFERENCE_LEVEL = 0.001
 """Probability that a tail is truly heavier than the bound that the reference rows give."""
-FEWEST_REFERENCE_ROWS = 100
+FEWEST_REFERENCE_ROWS = 60
+HEAVIEST_TAIL = 0.5
+"""A tail that may hold more than this is not watched."""
 MOST_AUDIT_SHARE = 0.2
 
 
@@ -114,18 +116,39 @@ class ShiftWatch:
         return self.evidence >= RUN_LENGTH
 
 
-def reference(scores: Float64) -> Reference | None:
-    """Make the reference of audit rows, all of them, accepted or not; None where they are too few.
+def tails(scores: Float64, distinct: Float64 | None = None) -> Tails | None:
+    """Describe audit rows, all of them, accepted or not; None where they are too few.
 
     Tails are bounded from above (Clopper-Pearson), so that the error of a finite sample does not
-    look like a shift.
+    look like a shift. `distinct` has one score for each different text: heads see a text once where
+    a cache repeats answers and each time where none does, so the heavier tail of both counts.
     """
-    if len(scores) < FEWEST_REFERENCE_ROWS:
+    samples = (scores, scores if distinct is None else distinct)
+    if min(len(sample) for sample in samples) < FEWEST_REFERENCE_ROWS:
         return None
     cuts = np.quantile(scores, TAILS, method="higher")
+    bounds = np.max([_below(sample, cuts) for sample in samples], axis=0)
+    is_light = bounds <= HEAVIEST_TAIL
+    if not is_light.any():
+        return None
+    return Tails(tuple(cuts[is_light].tolist()), tuple(bounds[is_light].tolist()))
+
+
+def _below(scores: Float64, cuts: Float64) -> Float64:
+    """Bound the share of scores below each cut from above."""
     counts = (scores[:, None] < cuts[None, :]).sum(axis=0)
-    bounds = binomial.upper_bound(counts, len(scores), REFERENCE_LEVEL)
-    return Reference(cuts, np.stack([payoffs(float(bound)) for bound in bounds]))
+    return binomial.upper_bound(counts, len(scores), REFERENCE_LEVEL)
+
+
+def held_against(known: Tails) -> Reference:
+    """Make what a watch counts with of what a guarantee keeps."""
+    return Reference(np.array(known.cuts), np.stack([payoffs(bound) for bound in known.bounds]))
+
+
+def reference(scores: Float64) -> Reference | None:
+    """Make the reference of audit rows at once; see `tails`."""
+    found = tails(scores)
+    return None if found is None else held_against(found)
 
 
 def watch_shift(known: Reference) -> ShiftWatch:

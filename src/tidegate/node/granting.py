@@ -16,7 +16,7 @@ from tidegate.errors import BundleError
 from tidegate.learning.attempts import begun, choose_rows, granted, renewed, share
 from tidegate.learning.audit import CALIBRATE_SHARE, TEST_SHARE
 from tidegate.learning.audit_rows import AuditRows
-from tidegate.learning.drift import observe_loss, watch_loss
+from tidegate.learning.drift import observe_loss, tails, watch_loss
 from tidegate.learning.feasibility import Traffic
 from tidegate.learning.grid import FEWEST_OF_STRATUM, Plan, Terms, prepare
 from tidegate.learning.guarantee import Verdict, verdict
@@ -118,7 +118,9 @@ def grant(
         return None
     spent = begun(ledger)
     desk.guarantees.spend(key, before, spent)
-    found = verdict(plan, audit_rows(bundle, test, wish.promise.loss), terms)
+    tested = audit_rows(bundle, test, wish.promise.loss)
+    base = replace(base, tails=tails(tested.scores, tested.scores[_first_of_text(test)]))
+    found = verdict(plan, tested, terms)
     why = _conclude(desk, base, found, plan, spent, is_serving=is_serving and not must)
     return why or (_PURGED if must else None)
 
@@ -197,6 +199,14 @@ def _rows_to_test(
     younger = [row for row in usable if row.time > before.granted_at]
     ledger = choose_rows(before, delta, rows=len(usable), younger=len(younger))
     return ledger, [row for row in usable if row.time > ledger.young_since]
+
+
+def _first_of_text(rows: Sequence[LabelRow]) -> list[int]:
+    """Give the place of the first row of each near-duplicate cluster."""
+    first: dict[bytes, int] = {}
+    for place, row in enumerate(rows):
+        first.setdefault(row.cluster, place)
+    return list(first.values())
 
 
 def _conclude(

@@ -148,6 +148,10 @@ class Learner:
         if self.shop.clock.now() >= now.expires_at:
             expire(desk, now)
             return f"the guarantee of `{now.task}` has expired"
+        warning = self.shop.guarantees.warning(now.task, now.granted_at)
+        if warning is not None:
+            suspend(desk, now, warning)
+            return warning
         for upstream, model in self._opened().sources(wish.owner, now.granted_at):
             if upstream == now.labels.upstream and model != now.labels.model:
                 reason = f"the model of `{upstream}` changed from `{now.labels.model}` to `{model}`"

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from tidegate.adapters.sealing import TenantKeys
 from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
@@ -19,12 +19,14 @@ from tidegate.errors import BundleError, StateError
 from tidegate.gateway.audit_calls import Auditor
 from tidegate.gateway.collect import Collector
 from tidegate.gateway.learned import Learned, learned
+from tidegate.gateway.shift import ShiftWatches
 from tidegate.learning.audit import derive
 from tidegate.node.label_keeper import WRITE_EVERY_S, LabelKeeper
 from tidegate.node.upkeep import Upkeep
 from tidegate.ports import Log
 from tidegate.tasks.classify import LoadedTask
 
+WARN_EVERY_S = 0.25
 DRAIN_S = 2.0
 """How long a node that stops goes on making rows of what it has seen."""
 
@@ -39,6 +41,7 @@ class LearningParts:
     keeper: LabelKeeper
     guarantees: SqliteGuarantees
     collector: Collector
+    shifts: ShiftWatches = field(default_factory=ShiftWatches)
     is_open: bool = False
     look: Callable[[], Awaitable[object]] | None = None
     """Has the learner look at once, in this process or in the supervisor's."""
@@ -56,6 +59,13 @@ class LearningParts:
         owners = await self.keeper.owners()
         found = {owner: self.guarantees.load(owner.key) for owner in owners}
         return {owner: one for owner, one in found.items() if one is not None}
+
+    def warn(self) -> None:
+        """Write alarms down for the process that learns, which suspends at its next look."""
+        while self.shifts.alarms:
+            alarm = self.shifts.alarms[0]
+            self.guarantees.warn(alarm.task, alarm.granted_at, alarm.reason)
+            del self.shifts.alarms[0]
 
     async def close(self) -> None:
         """Make rows of what still waits, for a moment; what is not done by then is lost."""
@@ -132,7 +142,7 @@ async def learned_now(
             continue
         if loaded.bundle.content_hash == verdict.bundle:
             tasks[owner] = replace(loaded, guarantee=verdict)
-    return learned(policy, tasks, verdicts)
+    return learned(policy, tasks, verdicts, parts.shifts)
 
 
 def start_collecting(
@@ -155,4 +165,9 @@ def start_collecting(
     upkeep.every(0.0, "urgent labels", hasten)
     for number in range(configuration.learning.audits_at_once):
         upkeep.every(0.0, f"audits {number}", auditor.work)
+
+    async def warn() -> None:
+        parts.warn()
+
     upkeep.every(WRITE_EVERY_S, "label store", write)
+    upkeep.every(WARN_EVERY_S, "shift alarms", warn)

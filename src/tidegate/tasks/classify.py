@@ -98,6 +98,14 @@ def decide(
     vector: Float32 | None = None,
     asked: Asked = ANYONE,
 ) -> Decision | NotConfident:
+    """Read what the head says of a covered question, and give it where the accept rule allows."""
+    decision, found = read(question, loaded, scored, vector)
+    return judge(loaded, decision, found, asked)
+
+
+def read(
+    question: Question, loaded: LoadedTask, scored: Sequence[float], vector: Float32 | None
+) -> tuple[Decision, Candidate]:
     """Read the probabilities that `scores.py` gives as an answer to a covered question.
 
     `vector` is the text's; without it the accept score is the confidence.
@@ -116,9 +124,15 @@ def decide(
     score = (
         sure if novelty is None or vector is None else accept_score(novelty, vector, answer, sure)
     )
-    found = Candidate(sure, score, loaded.margin)
+    return decision, Candidate(sure, score, loaded.margin)
+
+
+def judge(
+    loaded: LoadedTask, decision: Decision, found: Candidate, asked: Asked
+) -> Decision | NotConfident:
+    """Give the answer where the accept rule allows, else why not."""
     reason = refusal(loaded.task, loaded.guarantee, found, asked)
-    return decision if reason is None else NotConfident(sure, reason)
+    return decision if reason is None else NotConfident(found.confidence, reason)
 
 
 def split(outcomes: Sequence[Decision | NotConfident | str]) -> Split:

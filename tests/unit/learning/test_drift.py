@@ -12,12 +12,14 @@ from tidegate.learning.drift import (
     changed_source,
     delay_labels,
     delay_s,
+    held_against,
     is_due,
     observe_loss,
     observe_shift,
     reference,
     settled,
     still_holds,
+    tails,
     watch_loss,
     watch_shift,
 )
@@ -153,3 +155,21 @@ def test_renewal_needs_recent_rows_that_show_it_alone() -> None:
 def test_audit_share_rises_with_alarms_to_a_bound() -> None:
     assert [audit_share(0.02, alarms) for alarms in (0, 1, 5)] == [0.02, 0.04, 0.2]
     assert audit_share(0.5, 0) == 0.5
+
+
+def test_texts_that_a_cache_repeats_do_not_make_the_others_look_like_a_shift() -> None:
+    generator = np.random.default_rng(6)
+    distinct = generator.beta(5, 1, 1_000)
+    easy = np.repeat(np.sort(distinct)[-100:], 40)
+    found = tails(np.concatenate((distinct, easy)), distinct)
+    assert found is not None
+    watch, known = watch_shift(held_against(found)), held_against(found)
+    for score in generator.permutation(distinct):
+        watch = observe_shift(watch, known, float(score))
+    assert not watch.is_alarmed
+
+
+def test_few_distinct_texts_and_scores_that_are_all_alike_are_not_watched() -> None:
+    assert tails(np.linspace(0, 1, 500), np.linspace(0, 1, 50)) is None
+    flat = tails(np.ones(500), np.zeros(500))
+    assert flat is None

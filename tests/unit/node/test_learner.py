@@ -361,3 +361,24 @@ async def test_feedback_fits_and_leaves_what_is_tested_as_it_was(tmp_path: Path)
         bench.guarantees.close()
     assert tested[0] == tested[1]
     assert heads[0] != heads[1]
+
+
+async def test_a_warning_of_other_traffic_suspends_the_guarantee_that_it_is_about(
+    bench: Bench,
+) -> None:
+    bench.labels.add(rows(600))
+    await bench.learner.round()
+    granted = bench.verdict
+    assert granted is not None
+    assert granted.tails is not None
+    bench.guarantees.warn(OWNER.key, granted.granted_at - 1.0, "of an older one")
+    assert not await bench.learner.round()
+
+    bench.guarantees.warn(OWNER.key, granted.granted_at, "other traffic")
+    assert await bench.learner.round()
+
+    assert bench.verdict is not None
+    assert (bench.verdict.state, bench.verdict.reason) == ("suspended", "other traffic")
+    assert bench.rebuilt[-1] == "other traffic"
+    # What is tested next is younger than the shift.
+    assert bench.guarantees.ledger(OWNER.key).young_since == bench.clock.now()

@@ -33,6 +33,15 @@ MIGRATIONS: tuple[Migration, ...] = (
         "CREATE INDEX guarantees_task ON guarantees (task, number)",
         "CREATE TABLE attempts (task TEXT PRIMARY KEY, content BLOB NOT NULL)",
     ),
+    (
+        """
+    CREATE TABLE warnings (
+        task TEXT PRIMARY KEY,
+        granted_at REAL NOT NULL,
+        reason TEXT NOT NULL
+    )
+        """,
+    ),
 )
 
 _ENCODE = msgspec.json.Encoder().encode
@@ -103,6 +112,22 @@ class SqliteGuarantees:
                     f"another process has begun a test of `{task}`; one learner a task is enough"
                 )
             _put(connection, task, after)
+
+    def warn(self, task: str, granted_at: float, reason: str) -> None:
+        """Write down why the guarantee granted then should not stand; the newest counts."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO warnings (task, granted_at, reason) VALUES (?, ?, ?)",
+                (task, granted_at, reason),
+            )
+
+    def warning(self, task: str, granted_at: float) -> str | None:
+        """Give why the guarantee granted then should not stand; None where nobody warned."""
+        with _reading():
+            found = self._connection.execute(
+                "SELECT reason FROM warnings WHERE task = ? AND granted_at = ?", (task, granted_at)
+            ).fetchone()
+        return None if found is None else str(found[0])
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
