@@ -5,7 +5,7 @@ import hashlib
 import math
 import random
 import struct
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -15,6 +15,9 @@ from tidegate.mock.structured import Schema
 FINGERPRINT = "tidegate-mock"
 DONE = b"data: [DONE]\n\n"
 
+MOST_ANSWERS = 128
+MOST_DIMENSIONS = 4096
+"""More is refused, as a real server refuses it: a vector takes memory for each number asked for."""
 _DIMENSIONS = 256
 _FINISH = {"stop": "stop", "length": "length", "tool": "tool_calls"}
 
@@ -71,7 +74,7 @@ class Chat(msgspec.Struct):
     response_format: _ResponseFormat | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
-    n: int | None = None
+    n: Annotated[int, msgspec.Meta(ge=1, le=MOST_ANSWERS)] | None = None
 
 
 class Embeddings(msgspec.Struct):
@@ -79,7 +82,7 @@ class Embeddings(msgspec.Struct):
 
     model: str
     input: str | list[str | int | list[int]]
-    dimensions: int | None = None
+    dimensions: Annotated[int, msgspec.Meta(ge=1, le=MOST_DIMENSIONS)] | None = None
     encoding_format: Literal["float", "base64"] = "float"
 
 

@@ -130,6 +130,13 @@ async def test_image_parts_are_taken(client: openai.AsyncOpenAI) -> None:
     assert (await chat(client, messages=[{"role": "user", "content": parts}])).choices
 
 
+async def test_sizes_that_no_server_gives_are_refused(client: openai.AsyncOpenAI) -> None:
+    with pytest.raises(openai.BadRequestError):
+        await client.embeddings.create(model="e", input="a", dimensions=81_031_678_754)
+    with pytest.raises(openai.BadRequestError):
+        await chat(client, n=1_000_000_000)
+
+
 async def test_embeddings_depend_on_the_text_alone(client: openai.AsyncOpenAI) -> None:
     create = client.embeddings.create
     one = await create(model="e", input=["a", "b", "a"], dimensions=16)
