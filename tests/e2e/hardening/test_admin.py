@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 PATHS = ("/metrics", "/openapi.json", "/admin/status", "/admin/reload", "/admin/records/x")
 LABELS = {
     *("surface", "source", "tier", "outcome", "status", "upstream", "direction", "estimated"),
-    *("state", "le", "phase", "task", "why", "error_type"),
+    *("state", "le", "phase", "task", "why", "error_type", "model"),
     *("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"),
     "gen_ai_token_type",
     *("version", "node", "region", "zone"),
