@@ -14,7 +14,7 @@ from tidegate.learning.cascade import Rows, choose_threshold, choose_without_fol
 from tidegate.learning.fit import Measured, folds, measure
 from tidegate.learning.rows import TrainingSet
 from tidegate.node.static_training import embed
-from tidegate.ports import StaticTable
+from tidegate.ports.encoder import StaticTable
 from tidegate.statistics import linear, ngrams
 from tidegate.statistics.calibration import Bools, Float64, Integers, probabilities
 from tidegate.statistics.linear import Float32

@@ -10,7 +10,7 @@ from tidegate.adapters.clocks.system import SystemClock
 from tidegate.adapters.stores.memory_bindings import MemoryBindings
 from tidegate.adapters.stores.sqlite_bindings import SqliteBindings
 from tidegate.domain.passed import Bound
-from tidegate.ports import Bindings
+from tidegate.ports.passthrough import Bindings
 
 MINE = Bound("acme", "openai", "files", 7)
 THEIRS = Bound("other", "openai", "files", 7)

@@ -22,7 +22,7 @@ from tests.contract.upstreams import (
 )
 from tidegate.domain.answer import Usage
 from tidegate.errors import InvalidRequest, UpstreamCut, UpstreamMalformed, UpstreamStatus
-from tidegate.ports import TokenCounter, UpstreamCall
+from tidegate.ports.upstream import TokenCounter, UpstreamCall
 
 NATIVE: list[Kind] = ["anthropic", "tidegate"]
 

@@ -7,7 +7,7 @@ from tests.contract.upstreams import CHAT_ANSWER, CHAT_EVENTS, FixedClock, chat_
 from tidegate.adapters.http.in_memory import InMemoryAnswer, InMemoryHttp, Sent
 from tidegate.adapters.upstreams.openai import OpenAICompatible, Settings
 from tidegate.errors import UpstreamCut, UpstreamMalformed, UpstreamStatus, UpstreamUnreachable
-from tidegate.ports import Http, HttpAnswer
+from tidegate.ports.http import Http, HttpAnswer
 
 SETTINGS = Settings(
     name="far", base_url="https://api.example/v1", tier="central", region="r", zone="z"

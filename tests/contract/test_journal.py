@@ -13,7 +13,7 @@ from tidegate.adapters.stores.memory_journal import MemoryJournal
 from tidegate.adapters.stores.sqlite_ledger import SqliteLedger
 from tidegate.domain.journal import JournalHealth
 from tidegate.domain.record import Record
-from tidegate.ports import Journal
+from tidegate.ports.records import Journal
 
 
 class Pair:

@@ -10,7 +10,7 @@ from tests.records import a_record
 from tidegate.adapters.clocks.system import SystemClock
 from tidegate.adapters.logs.memory import MemoryLog
 from tidegate.adapters.logs.stream import StreamLog
-from tidegate.ports import Log
+from tidegate.ports.log import Log
 
 
 @pytest.fixture(params=["memory", "json", "text"])

@@ -25,7 +25,7 @@ from tidegate.errors import (
     UpstreamMalformed,
     UpstreamStatus,
 )
-from tidegate.ports import UpstreamCall
+from tidegate.ports.upstream import UpstreamCall
 
 
 @pytest.mark.parametrize("kind", ["openai", "tidegate"])

@@ -8,7 +8,7 @@ from tests.contract.servers import Turn, serving
 from tests.contract.upstreams import answering, chat_call, fail, upstream
 from tidegate.domain.zone import Place
 from tidegate.errors import UpstreamMalformed, UpstreamStatus, UpstreamTimeout, UpstreamUnreachable
-from tidegate.ports import UpstreamCall
+from tidegate.ports.upstream import UpstreamCall
 
 VECTORS = b"[[0.5,-0.25],[1,2]]"
 

@@ -22,7 +22,7 @@ from tests.contract.upstreams import (
 from tidegate.domain.answer import Usage
 from tidegate.domain.request import Dialect
 from tidegate.errors import InvalidRequest, UpstreamCut, UpstreamMalformed, UpstreamStatus
-from tidegate.ports import UpstreamCall
+from tidegate.ports.upstream import UpstreamCall
 
 GOLDEN = Path(__file__).parents[1] / "wire" / "golden"
 NATIVE: list[tuple[Kind, dict[str, str]]] = [("openai", {"responses": "native"}), ("tidegate", {})]

@@ -15,7 +15,7 @@ from tidegate.errors import (
     UpstreamStatus,
     UpstreamTimeout,
 )
-from tidegate.ports import UpstreamCall
+from tidegate.ports.upstream import UpstreamCall
 from tidegate.wire.decisions import read_questions
 from tidegate.wire.decisions_prompt import option_codes
 

@@ -16,7 +16,7 @@ from tidegate.adapters.upstream_settings import EnvironmentProxies
 from tidegate.domain.route import Personal
 from tidegate.domain.secret import Secret
 from tidegate.errors import UpstreamError
-from tidegate.ports import Upstream, UpstreamCall, UpstreamStream
+from tidegate.ports.upstream import Upstream, UpstreamCall, UpstreamStream
 
 Kind = Literal["openai", "anthropic", "tidegate", "workers_ai", "embed_http"]
 

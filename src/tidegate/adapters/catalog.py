@@ -10,7 +10,9 @@ from typing import Protocol, cast
 
 from tidegate.adapters.upstream_settings import UpstreamSettings
 from tidegate.domain.secret import Secret
-from tidegate.ports import Clock, Http, Upstream
+from tidegate.ports.clock import Clock
+from tidegate.ports.http import Http
+from tidegate.ports.upstream import Upstream
 
 UPSTREAMS: Mapping[str, str] = MappingProxyType(
     {

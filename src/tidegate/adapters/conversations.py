@@ -24,7 +24,8 @@ from tidegate.errors import (
     UpstreamMalformed,
     UpstreamStatus,
 )
-from tidegate.ports import Batch, HttpAnswer, UpstreamCall
+from tidegate.ports.http import HttpAnswer
+from tidegate.ports.upstream import Batch, UpstreamCall
 from tidegate.wire.crossing import Crossing, crossing
 from tidegate.wire.native import NATIVE, StreamReader
 from tidegate.wire.sse import Splitter

@@ -2,7 +2,7 @@
 
 from tidegate.domain.answer import Answer, Usage
 from tidegate.errors import MalformedAnswer, UpstreamMalformed
-from tidegate.ports import UpstreamCall
+from tidegate.ports.upstream import UpstreamCall
 from tidegate.wire.decisions import decode_decisions
 from tidegate.wire.decisions_answer import encode_decisions
 from tidegate.wire.decisions_chat import read_chat_decisions

@@ -1,6 +1,6 @@
 """The client's headers that belong to its dialect and go with the request where it is relayed."""
 
-from tidegate.ports import UpstreamCall
+from tidegate.ports.upstream import UpstreamCall
 from tidegate.wire.native import NATIVE
 
 

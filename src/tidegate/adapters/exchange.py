@@ -10,7 +10,8 @@ from tidegate.adapters.upstream_answers import ANSWER_LIMIT_BYTES, accept, forbi
 from tidegate.adapters.upstream_settings import UpstreamSettings
 from tidegate.domain.answer import Answer, Usage
 from tidegate.errors import MalformedAnswer, UpstreamMalformed
-from tidegate.ports import Clock, Http, HttpAnswer
+from tidegate.ports.clock import Clock
+from tidegate.ports.http import Http, HttpAnswer
 from tidegate.wire.crossed import Crossed
 
 LOSSY_HEADER = "x-tidegate-lossy"

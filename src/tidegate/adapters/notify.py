@@ -6,7 +6,7 @@ stops a node.
 
 import socket
 
-from tidegate.ports import Log
+from tidegate.ports.log import Log
 
 
 class Notifier:

@@ -11,7 +11,9 @@ from tidegate.adapters.exchange import Exchange, relayed
 from tidegate.adapters.upstream_answers import ANSWER_LIMIT_BYTES
 from tidegate.domain.answer import Answer, Usage
 from tidegate.errors import MalformedAnswer, UpstreamMalformed, UpstreamTimeout
-from tidegate.ports import Clock, Http, UpstreamCall
+from tidegate.ports.clock import Clock
+from tidegate.ports.http import Http
+from tidegate.ports.upstream import UpstreamCall
 from tidegate.wire.chat_answer import read_chat_answer
 from tidegate.wire.decisions import decode_decisions
 from tidegate.wire.decisions_answer import read_decisions_answer

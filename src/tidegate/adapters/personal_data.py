@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tidegate.domain.route import Personal
-from tidegate.ports import UpstreamCall
+from tidegate.ports.upstream import UpstreamCall
 
 _FIELDS: Mapping[Personal, tuple[str, ...]] = {
     "user": ("user", "safety_identifier"),

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from tidegate.adapters.dialect_headers import headers_of_dialect
 from tidegate.adapters.exchange import Exchange, relayed
 from tidegate.domain.answer import Answer, Usage
-from tidegate.ports import UpstreamCall
+from tidegate.ports.upstream import UpstreamCall
 from tidegate.wire.anthropic_relay import read_token_count
 from tidegate.wire.fields import name_model
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
 
 from tidegate.errors import UpstreamError, UpstreamMalformed, UpstreamStatus
-from tidegate.ports import HttpAnswer
+from tidegate.ports.http import HttpAnswer
 
 ANSWER_LIMIT_BYTES = 64 * 1024 * 1024
 """A whole answer; 2,048 embeddings of 1,536 dimensions take about 40 MiB as JSON numbers."""

@@ -25,7 +25,7 @@ from tidegate.errors import (
     Unauthenticated,
     UnknownPath,
 )
-from tidegate.ports import Log
+from tidegate.ports.log import Log
 from tidegate.wire.failures import error_body
 
 _LOOPBACK = re.compile(

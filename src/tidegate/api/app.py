@@ -14,7 +14,8 @@ from tidegate.api.passthrough import PassedPaths, place_of
 from tidegate.api.respond import JSON, send_whole
 from tidegate.domain.request import Dialect, Surface
 from tidegate.errors import NoAnswer, TidegateError, UnknownPath
-from tidegate.ports import Ids, Log
+from tidegate.ports.clock import Ids
+from tidegate.ports.log import Log
 from tidegate.wire.failures import error_body
 
 _SURFACES: dict[str, tuple[Surface, Dialect]] = {

@@ -17,7 +17,7 @@ from tidegate.domain.identity import Identity
 from tidegate.domain.request import Ask, Dialect, Request, Surface
 from tidegate.errors import TidegateError
 from tidegate.gateway.entrance import Entrance
-from tidegate.ports import Clock
+from tidegate.ports.clock import Clock
 from tidegate.wire.strict import check
 
 Read = Callable[[bytes, Limits], tuple[str, Ask]]

@@ -7,7 +7,7 @@ import msgspec
 
 from tidegate.domain.request import CacheWish, Chat, Request
 from tidegate.domain.route import CachePolicy
-from tidegate.ports import Stored
+from tidegate.ports.cache import Stored
 
 _MAX_AGE = re.compile(r"\bmax-age\s*=\s*\"?(\d{1,9})")
 

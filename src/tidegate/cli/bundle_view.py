@@ -12,7 +12,7 @@ from tidegate.cli.rollout import in_force
 from tidegate.domain.bundle import Bundle
 from tidegate.errors import BundleError, StateError
 from tidegate.node.stock import Meant, Stock, Unpacked
-from tidegate.ports import Encoder
+from tidegate.ports.encoder import Encoder
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

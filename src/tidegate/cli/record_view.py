@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.domain.record import Record
-from tidegate.ports import Total
+from tidegate.ports.records import Total
 
 _FIRST_ERROR_STATUS = 400
 _ID_WIDTH = 32

@@ -17,7 +17,7 @@ from tidegate.domain.guarantee import Guarantee
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
 from tidegate.node.verified import read_verified
-from tidegate.ports import Encoder
+from tidegate.ports.encoder import Encoder
 
 Stage = Literal["no bundle", "serving unguaranteed", "not served", "unusable"]
 

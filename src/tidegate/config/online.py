@@ -8,7 +8,7 @@ from typing import Literal
 from tidegate.config.problem import suggest
 from tidegate.domain.route import Route
 from tidegate.errors import DeadlineExceeded, UpstreamError
-from tidegate.ports import Upstream
+from tidegate.ports.upstream import Upstream
 
 Listing = frozenset[str] | UpstreamError | DeadlineExceeded
 """The models that an upstream says it has, or why it did not say."""

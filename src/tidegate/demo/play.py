@@ -10,7 +10,7 @@ import msgspec
 from tidegate.adapters.http.httptools_client.client import HttptoolsClient
 from tidegate.adapters.upstream_settings import EnvironmentProxies, UpstreamSettings
 from tidegate.demo.script import Ask
-from tidegate.ports import Http
+from tidegate.ports.http import Http
 
 CLIENTS = 4
 _LIMIT_BYTES = 1 << 20

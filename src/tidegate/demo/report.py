@@ -12,7 +12,7 @@ from tidegate.demo.show import Outcome
 from tidegate.demo.stage import THRESHOLD, Central
 from tidegate.domain.record import Record
 from tidegate.ledger.rollup import against_central, totals
-from tidegate.ports import Total
+from tidegate.ports.records import Total
 
 MICRO = 1_000_000
 _OK = 200

@@ -20,7 +20,7 @@ from tidegate.gateway.execute import Executor
 from tidegate.gateway.generation import Generation, Generations
 from tidegate.gateway.record import OK, Draft, Recorder
 from tidegate.gateway.settle import settled
-from tidegate.ports import Clock, Ids
+from tidegate.ports.clock import Clock, Ids
 from tidegate.resilience.deadline import request_deadline
 from tidegate.routing.plan import plan
 from tidegate.wire.chat_said import asked_again

@@ -15,7 +15,7 @@ from tidegate.domain.question import Decision
 from tidegate.domain.request import Chat
 from tidegate.gateway.heads import look
 from tidegate.gateway.record import Draft
-from tidegate.ports import Clock
+from tidegate.ports.clock import Clock
 from tidegate.tasks.chat_question import (
     OTHER,
     ChatQuestion,

@@ -20,7 +20,8 @@ from tidegate.gateway.chat_heads import Shapes
 from tidegate.gateway.learned import Learned
 from tidegate.gateway.record import Draft
 from tidegate.learning import audit
-from tidegate.ports import Encoder, LabelSink
+from tidegate.ports.encoder import Encoder
+from tidegate.ports.learning import LabelSink
 from tidegate.statistics.language import language
 from tidegate.statistics.ngrams import hashed
 from tidegate.tasks.chat_question import ChatQuestion

@@ -11,7 +11,8 @@ from tidegate.errors import DeadlineExceeded, Forbidden, UpstreamError
 from tidegate.gateway.dispatch import Dispatch
 from tidegate.gateway.generation import Generation, Generations
 from tidegate.gateway.record import Draft
-from tidegate.ports import Clock, TokenCounter
+from tidegate.ports.clock import Clock
+from tidegate.ports.upstream import TokenCounter
 from tidegate.resilience.deadline import request_deadline
 from tidegate.routing.plan import plan
 from tidegate.wire.anthropic_count import estimated_count

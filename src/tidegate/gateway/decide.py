@@ -17,7 +17,7 @@ from tidegate.gateway.execute import Executor
 from tidegate.gateway.heads import Looked, look
 from tidegate.gateway.record import Draft
 from tidegate.gateway.settle import settled
-from tidegate.ports import Clock
+from tidegate.ports.clock import Clock
 from tidegate.tasks.classify import Split, merge, split
 from tidegate.wire.decisions import narrow
 from tidegate.wire.decisions_answer import encode_decisions, read_decisions_answer

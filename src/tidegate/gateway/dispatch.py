@@ -24,7 +24,8 @@ from tidegate.errors import (
 )
 from tidegate.gateway.generation import Generation
 from tidegate.gateway.record import Draft
-from tidegate.ports import Batch, Clock, UpstreamCall, UpstreamStream
+from tidegate.ports.clock import Clock
+from tidegate.ports.upstream import Batch, UpstreamCall, UpstreamStream
 from tidegate.telemetry.trace_ids import sent_context
 from tidegate.wire.dialects import CHAT_DIALECTS
 

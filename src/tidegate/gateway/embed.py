@@ -7,7 +7,7 @@ from tidegate.domain.encoding import Encoding
 from tidegate.domain.request import Embeddings
 from tidegate.errors import InvalidRequest, NoAnswer
 from tidegate.gateway.record import Draft
-from tidegate.ports import Clock
+from tidegate.ports.clock import Clock
 from tidegate.tasks.embed import choose_dimensions, cut, to_base64, to_floats
 from tidegate.wire.embeddings import encode_embeddings
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from tidegate.domain.encoding import Encoding, Wants
-from tidegate.ports import Clock, Encoder
+from tidegate.ports.clock import Clock
+from tidegate.ports.encoder import Encoder
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from tidegate.domain.identity import Identity
 from tidegate.domain.key import KeyRow
 from tidegate.errors import Forbidden, Unauthenticated
 from tidegate.policy.keys import authenticate, usable
-from tidegate.ports import Clock
+from tidegate.ports.clock import Clock
 
 
 class Entrance:

@@ -17,7 +17,8 @@ from tidegate.errors import DeadlineExceeded, InvalidRequest, NoAnswer, Upstream
 from tidegate.gateway.dispatch import Dispatch, Failed, Opened, Succeeded
 from tidegate.gateway.record import Draft
 from tidegate.gateway.settle import lost, unseen
-from tidegate.ports import Clock, UpstreamCall
+from tidegate.ports.clock import Clock
+from tidegate.ports.upstream import UpstreamCall
 from tidegate.resilience.cascade import GiveUp, next_step
 
 Result = TypeVar("Result", Succeeded, Opened)

@@ -13,7 +13,7 @@ from tidegate.domain.question import ChoiceValue, Question
 from tidegate.errors import FeedbackRefused, Forbidden, InvalidRequest
 from tidegate.gateway.generation import Generations
 from tidegate.learning.rows import options
-from tidegate.ports import Clock
+from tidegate.ports.clock import Clock
 from tidegate.wire.feedback import FeedbackAnswer, FeedbackRequest
 
 DAY_S = 86_400.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from tidegate.domain.question import Decision
 from tidegate.domain.request import Decisions
-from tidegate.ports import StaticTable
+from tidegate.ports.encoder import StaticTable
 from tidegate.tasks.accept import Asked
 from tidegate.tasks.cascade import first_answer, has_first_look
 from tidegate.tasks.classify import LoadedTask

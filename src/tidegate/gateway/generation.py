@@ -13,7 +13,8 @@ from tidegate.domain.price_table import PriceTable
 from tidegate.domain.request import Dialect
 from tidegate.domain.zone import Place
 from tidegate.gateway.learned import Learned
-from tidegate.ports import Encoder, StaticTable, Upstream
+from tidegate.ports.encoder import Encoder, StaticTable
+from tidegate.ports.upstream import Upstream
 from tidegate.routing.rules import CompiledRule
 from tidegate.routing.table import RouteTable
 from tidegate.tasks.classify import LoadedTask

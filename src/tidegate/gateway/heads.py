@@ -12,7 +12,7 @@ from tidegate.errors import DeadlineExceeded, EngineError
 from tidegate.gateway.first_look import FirstLook, first_look
 from tidegate.gateway.generation import Generation
 from tidegate.gateway.record import Draft
-from tidegate.ports import Clock
+from tidegate.ports.clock import Clock
 from tidegate.statistics.language import language
 from tidegate.tasks.accept import Asked
 from tidegate.tasks.classify import LoadedTask, NotConfident, find, judge, read

@@ -18,7 +18,9 @@ from tidegate.errors import (
 )
 from tidegate.gateway.dispatch import outcome_of
 from tidegate.gateway.passed_record import PassedDraft, used_by
-from tidegate.ports import Clock, HttpAnswer, PassedCall, Passthrough
+from tidegate.ports.clock import Clock
+from tidegate.ports.http import HttpAnswer
+from tidegate.ports.passthrough import PassedCall, Passthrough
 from tidegate.telemetry.trace_ids import sent_context
 
 T = TypeVar("T")

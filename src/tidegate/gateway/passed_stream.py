@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from tidegate.domain.record import AbortPhase
 from tidegate.errors import DeadlineExceeded, TidegateError, UpstreamError
 from tidegate.gateway.passed_record import PassedDraft
-from tidegate.ports import Clock, HttpAnswer
+from tidegate.ports.clock import Clock
+from tidegate.ports.http import HttpAnswer
 
 OnEnd = Callable[[TidegateError | None, AbortPhase | None], None]
 

@@ -34,7 +34,9 @@ from tidegate.gateway.passed_call import Calls, no_answer
 from tidegate.gateway.passed_record import PassedDraft, passed_record
 from tidegate.gateway.passed_stream import PassedStream
 from tidegate.gateway.record import CLIENT_LEFT, INTERNAL_ERROR, OK, Recorder
-from tidegate.ports import Bindings, Clock, HttpAnswer, Passthrough
+from tidegate.ports.clock import Clock
+from tidegate.ports.http import HttpAnswer
+from tidegate.ports.passthrough import Bindings, Passthrough
 from tidegate.resilience.cascade import GiveUp, next_step
 from tidegate.resilience.deadline import request_deadline
 from tidegate.wire.passed_objects import (

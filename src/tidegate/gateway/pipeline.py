@@ -27,7 +27,7 @@ from tidegate.gateway.record import CLIENT_LEFT, INTERNAL_ERROR, OK, Draft
 from tidegate.gateway.repeat import Ticket
 from tidegate.gateway.settle import settled
 from tidegate.gateway.stream import Relay, Tools
-from tidegate.ports import Stored
+from tidegate.ports.cache import Stored
 from tidegate.resilience.deadline import request_deadline
 from tidegate.routing.plan import plan
 from tidegate.wire.dialects import CHAT_DIALECTS

@@ -22,7 +22,9 @@ from tidegate.errors import TidegateError
 from tidegate.gateway.encodings import Encodings
 from tidegate.gateway.generation import Generation
 from tidegate.ledger.cost import cost, quote
-from tidegate.ports import Clock, Encoder, Journal
+from tidegate.ports.clock import Clock
+from tidegate.ports.encoder import Encoder
+from tidegate.ports.records import Journal
 from tidegate.tasks.chat_question import ChatQuestion
 from tidegate.telemetry.trace_ids import is_sampled
 

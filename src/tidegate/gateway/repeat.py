@@ -10,7 +10,8 @@ from tidegate.domain.answer import Answer
 from tidegate.errors import DeadlineExceeded, NoAnswer, TidegateError, UpstreamStatus
 from tidegate.gateway.flights import Flight, Flights, Landing
 from tidegate.gateway.record import Draft
-from tidegate.ports import CacheStore, Clock, Stored
+from tidegate.ports.cache import CacheStore, Stored
+from tidegate.ports.clock import Clock
 
 
 class Ticket(msgspec.Struct, frozen=True):

@@ -20,7 +20,8 @@ from tidegate.gateway.dispatch import Opened, outcome_of
 from tidegate.gateway.record import OK, Draft, Recorder
 from tidegate.gateway.repeat import Repeats, Ticket
 from tidegate.gateway.settle import settled, settled_so_far
-from tidegate.ports import Batch, Clock
+from tidegate.ports.clock import Clock
+from tidegate.ports.upstream import Batch
 from tidegate.wire.dialects import CHAT_DIALECTS
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tidegate.domain.record import Record
 from tidegate.domain.trace import Kept, KeptTrace
-from tidegate.ports import Clock
+from tidegate.ports.clock import Clock
 from tidegate.telemetry.sampling import TracePolicy, decide, full, spend
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tidegate.domain.record import Record
-from tidegate.ports import Total
+from tidegate.ports.records import Total
 from tidegate.statistics.quantiles import nearest_rank
 
 _FIRST_ERROR_STATUS = 400

@@ -33,7 +33,7 @@ from tidegate.node.guarding import data_guard
 from tidegate.node.node import Node
 from tidegate.node.published import publish, publish_encoder, publish_loop_lag
 from tidegate.node.sinks import publish_sinks
-from tidegate.ports import Log
+from tidegate.ports.log import Log
 
 GRACE_S = 15
 """Requests under way get this long to end when the node stops."""

@@ -22,7 +22,8 @@ from tidegate.learning.grid import FEWEST_OF_STRATUM, Plan, Terms, prepare
 from tidegate.learning.guarantee import Verdict, verdict
 from tidegate.learning.schedule import is_ripe, ripe_at
 from tidegate.learning.traffic import Material, audit_rows, coverage, safe_coverage
-from tidegate.ports import Clock, Log
+from tidegate.ports.clock import Clock
+from tidegate.ports.log import Log
 
 WORTH = 0.02
 """A new bundle is tested in place of one that serves when it promises so much more coverage."""

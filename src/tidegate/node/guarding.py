@@ -8,7 +8,7 @@ from tidegate.api.crowd import EXTRA
 from tidegate.api.listener import Guard
 from tidegate.config.schema import Limits
 from tidegate.gateway.meter import Meter
-from tidegate.ports import Log
+from tidegate.ports.log import Log
 
 ADMIN_CONNECTIONS = 64
 """Of the admin listener, which has its own so that clients cannot keep operators out."""

@@ -36,7 +36,9 @@ from tidegate.node.learning import open_labels
 from tidegate.node.owner import Owner as StateOwner
 from tidegate.node.owner import Rebuild
 from tidegate.node.upkeep import Upkeep
-from tidegate.ports import Clock, Encoder, Log
+from tidegate.ports.clock import Clock
+from tidegate.ports.encoder import Encoder
+from tidegate.ports.log import Log
 
 T = TypeVar("T")
 

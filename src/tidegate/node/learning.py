@@ -23,7 +23,7 @@ from tidegate.gateway.shift import ShiftWatches
 from tidegate.learning.audit import derive
 from tidegate.node.label_keeper import WRITE_EVERY_S, LabelKeeper
 from tidegate.node.upkeep import Upkeep
-from tidegate.ports import Log
+from tidegate.ports.log import Log
 from tidegate.tasks.classify import LoadedTask
 
 WARN_EVERY_S = 0.25

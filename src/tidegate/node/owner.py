@@ -16,7 +16,7 @@ from tidegate.adapters.stores.journal_file import seal_all
 from tidegate.adapters.stores.state_directory import StatePaths, open_state_directory
 from tidegate.config.configuration import Configuration
 from tidegate.node.upkeep import MOVE_EVERY_S, PRUNE_EVERY_S, LedgerKeeper, Upkeep
-from tidegate.ports import Log
+from tidegate.ports.log import Log
 
 Rebuild = Callable[[str], Awaitable[None]]
 """Makes every serving process build anew what it answers by, within a second; takes the reason."""

@@ -20,7 +20,7 @@ from tidegate.node.published import known_names
 from tidegate.node.sinks import make_sinks
 from tidegate.node.static_training import open_static
 from tidegate.node.tracing import Traces
-from tidegate.ports import Log
+from tidegate.ports.log import Log
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from tidegate.learning.grid import Plan, Terms, prepare
 from tidegate.learning.guarantee import Verdict, averaged, verdict
 from tidegate.learning.labelled import Said, parted
 from tidegate.learning.rows import Row, read_rows
-from tidegate.ports import Encoder, GuaranteeStore
+from tidegate.ports.encoder import Encoder
+from tidegate.ports.learning import GuaranteeStore
 from tidegate.statistics.novelty import accept_score
 from tidegate.tasks.scores import score
 

@@ -28,7 +28,7 @@ from tidegate.node.parts import Parts, open_parts
 from tidegate.node.sinks import start_sinks
 from tidegate.node.upkeep import KEYS_EVERY_S, MOVE_EVERY_S, Upkeep
 from tidegate.node.workshop import Workshop
-from tidegate.ports import Log
+from tidegate.ports.log import Log
 
 
 @asynccontextmanager

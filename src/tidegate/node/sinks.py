@@ -11,7 +11,8 @@ from tidegate.config.configuration import Configuration
 from tidegate.config.sinks import ConfiguredSink
 from tidegate.gateway.meter import Meter
 from tidegate.node.upkeep import Upkeep
-from tidegate.ports import Clock, Log
+from tidegate.ports.clock import Clock
+from tidegate.ports.log import Log
 
 
 def make_sinks(

@@ -15,7 +15,7 @@ from tidegate.domain.question import ChoiceValue
 from tidegate.errors import FitError
 from tidegate.learning.cascade import Pair, Rows, measure_pair
 from tidegate.learning.fit import measure
-from tidegate.ports import StaticTable
+from tidegate.ports.encoder import StaticTable
 from tidegate.statistics.calibration import Bools, Integers
 from tidegate.statistics.linear import Float32
 

@@ -17,7 +17,8 @@ from tidegate.gateway.meter import Meter
 from tidegate.gateway.trace_queue import Loss, TraceQueue
 from tidegate.gateway.tracer import Tracer
 from tidegate.node.upkeep import Upkeep
-from tidegate.ports import Clock, Log
+from tidegate.ports.clock import Clock
+from tidegate.ports.log import Log
 from tidegate.telemetry.conventions import SCHEMA_URL
 from tidegate.telemetry.spans import spans
 from tidegate.telemetry.tally import Known

@@ -31,7 +31,7 @@ from tidegate.learning.fit import Measured, folds, measure
 from tidegate.learning.novelty import Outside, Seen, fit_novelty
 from tidegate.learning.rows import TrainingSet, read_rows, training_set
 from tidegate.node.static_training import Judged, StaticFit, fit_static
-from tidegate.ports import Encoder, StaticTable
+from tidegate.ports.encoder import Encoder, StaticTable
 from tidegate.statistics import linear, ngrams
 from tidegate.tasks.scores import score
 

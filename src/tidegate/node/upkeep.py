@@ -10,7 +10,8 @@ from tidegate.adapters.stores.journal_mover import JournalMover
 from tidegate.adapters.stores.sqlite_ledger import SqliteLedger
 from tidegate.domain.record import Record
 from tidegate.errors import TidegateError
-from tidegate.ports import Clock, Log
+from tidegate.ports.clock import Clock
+from tidegate.ports.log import Log
 
 T = TypeVar("T")
 

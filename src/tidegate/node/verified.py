@@ -4,7 +4,7 @@ from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.bundles.golden import check_golden
 from tidegate.bundles.manifest import check_encoder, unpack
 from tidegate.domain.bundle import Bundle
-from tidegate.ports import Encoder
+from tidegate.ports.encoder import Encoder
 from tidegate.tasks.scores import score
 
 

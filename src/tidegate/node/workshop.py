@@ -26,7 +26,9 @@ from tidegate.gateway.generation import Generation
 from tidegate.gateway.learned import Learned
 from tidegate.node.learning import Load
 from tidegate.node.verified import read_verified
-from tidegate.ports import Clock, Encoder, StaticTable, Upstream
+from tidegate.ports.clock import Clock
+from tidegate.ports.encoder import Encoder, StaticTable
+from tidegate.ports.upstream import Upstream
 from tidegate.routing.rules import compile_rules
 from tidegate.routing.table import route_table
 from tidegate.tasks.classify import LoadedTask, join

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tidegate.config.configuration import Configuration
 from tidegate.node.single import running_node
-from tidegate.ports import Log
+from tidegate.ports.log import Log
 from tidegate.supervisor.supervisor import Crew, running_supervisor
 
 

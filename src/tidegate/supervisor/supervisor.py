@@ -28,7 +28,7 @@ from tidegate.node.owner import Owner, open_owner, start_jobs
 from tidegate.node.parts import open_encoder
 from tidegate.node.single import bind_admin
 from tidegate.node.upkeep import Upkeep
-from tidegate.ports import Log
+from tidegate.ports.log import Log
 from tidegate.supervisor.change import change_all
 from tidegate.supervisor.counts import Counts
 from tidegate.supervisor.member import Member

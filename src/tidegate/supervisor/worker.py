@@ -38,7 +38,7 @@ from tidegate.node.node import Node, Prepared, settle_process
 from tidegate.node.parts import open_parts
 from tidegate.node.single import build_node, start_serving_jobs
 from tidegate.node.upkeep import Upkeep
-from tidegate.ports import Log
+from tidegate.ports.log import Log
 from tidegate.supervisor.channel import answer, next_order, urge
 from tidegate.supervisor.messages import (
     Abandon,

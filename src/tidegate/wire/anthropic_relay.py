@@ -8,7 +8,7 @@ import msgspec
 from tidegate.domain.answer import Usage
 from tidegate.domain.event import Event
 from tidegate.errors import MalformedAnswer
-from tidegate.ports import Batch
+from tidegate.ports.upstream import Batch
 from tidegate.wire.anthropic_answer import read_message_usage
 from tidegate.wire.generated import text_bytes
 from tidegate.wire.typed import decode_answer

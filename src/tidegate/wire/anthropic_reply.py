@@ -29,7 +29,7 @@ from tidegate.domain.reply import (
     ToolCallStarted,
 )
 from tidegate.errors import MalformedAnswer
-from tidegate.ports import Batch
+from tidegate.ports.upstream import Batch
 from tidegate.wire.openai_answer_reply import is_object
 from tidegate.wire.sse import event
 

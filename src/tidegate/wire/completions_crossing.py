@@ -12,7 +12,7 @@ from tidegate.domain.answer import Usage
 from tidegate.domain.conversation import Conversation
 from tidegate.domain.event import Event
 from tidegate.domain.reply import Growth, Reply
-from tidegate.ports import Batch
+from tidegate.ports.upstream import Batch
 from tidegate.wire.chat_answer import read_chat_answer
 from tidegate.wire.chat_request import chat_body
 from tidegate.wire.chat_stream import ChatStreamReader

@@ -14,7 +14,7 @@ from tidegate.domain.event import Event
 from tidegate.domain.reply import Growth
 from tidegate.domain.request import Dialect
 from tidegate.errors import InvalidRequest
-from tidegate.ports import Batch
+from tidegate.ports.upstream import Batch
 from tidegate.wire.anthropic_crossing import ANTHROPIC_BACK, ANTHROPIC_FRONT
 from tidegate.wire.completions_crossing import COMPLETIONS_FRONT, CompletionsByChat
 from tidegate.wire.crossed import Crossed

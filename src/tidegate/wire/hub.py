@@ -13,7 +13,7 @@ from tidegate.domain.answer import Usage
 from tidegate.domain.conversation import Conversation
 from tidegate.domain.event import Event
 from tidegate.domain.reply import Growth, Reply
-from tidegate.ports import Batch
+from tidegate.ports.upstream import Batch
 from tidegate.wire.failures import Failure
 
 

@@ -12,7 +12,7 @@ import msgspec
 from tidegate.domain.answer import Usage
 from tidegate.domain.event import Event
 from tidegate.domain.request import Dialect
-from tidegate.ports import Batch
+from tidegate.ports.upstream import Batch
 from tidegate.wire.anthropic_answer import read_error, status_of
 from tidegate.wire.anthropic_relay import MessageRelayReader, read_message_answer
 from tidegate.wire.anthropic_surface import messages_body

@@ -18,7 +18,7 @@ from tidegate.domain.reply import (
     ThinkingGrown,
     ToolCallStarted,
 )
-from tidegate.ports import Batch
+from tidegate.ports.upstream import Batch
 from tidegate.wire.sse import DONE, event
 from tidegate.wire.usage import chat_usage
 

@@ -21,7 +21,7 @@ from tidegate.domain.reply import (
     ToolCallStarted,
 )
 from tidegate.errors import MalformedAnswer
-from tidegate.ports import Batch
+from tidegate.ports.upstream import Batch
 from tidegate.wire.responses_items import (
     Object,
     Status,

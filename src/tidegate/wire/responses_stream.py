@@ -11,7 +11,7 @@ import msgspec
 from tidegate.domain.answer import Usage
 from tidegate.domain.event import Event
 from tidegate.errors import MalformedAnswer
-from tidegate.ports import Batch
+from tidegate.ports.upstream import Batch
 from tidegate.wire.generated import text_bytes
 from tidegate.wire.responses_failures import failure_body
 from tidegate.wire.usage import read_usage

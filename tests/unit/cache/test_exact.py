@@ -10,7 +10,7 @@ from tidegate.domain.answer import Answer
 from tidegate.domain.identity import Identity
 from tidegate.domain.request import CacheWish, Chat, Context, Embeddings, Request
 from tidegate.domain.route import CachePolicy
-from tidegate.ports import Stored
+from tidegate.ports.cache import Stored
 
 ON = CachePolicy(is_on=True)
 

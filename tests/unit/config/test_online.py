@@ -8,7 +8,7 @@ from tidegate.domain.request import Dialect
 from tidegate.domain.route import Route, Target
 from tidegate.domain.zone import Place
 from tidegate.errors import UpstreamUnreachable
-from tidegate.ports import UpstreamCall, UpstreamStream
+from tidegate.ports.upstream import UpstreamCall, UpstreamStream
 
 DOWN = UpstreamUnreachable("far", "connection refused")
 

@@ -14,7 +14,7 @@ from tidegate.domain.zone import Place
 from tidegate.errors import UpstreamError
 from tidegate.gateway.generation import Generation
 from tidegate.gateway.record import Draft
-from tidegate.ports import Batch, Upstream, UpstreamCall
+from tidegate.ports.upstream import Batch, Upstream, UpstreamCall
 from tidegate.routing.table import route_table
 from tidegate.wire.sse import DONE, event
 

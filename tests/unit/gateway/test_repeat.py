@@ -16,7 +16,7 @@ from tidegate.domain.request import CacheWish
 from tidegate.errors import DeadlineExceeded, NoAnswer, TidegateError, UpstreamStatus
 from tidegate.gateway.record import Draft
 from tidegate.gateway.repeat import Repeats, Ticket
-from tidegate.ports import Stored
+from tidegate.ports.cache import Stored
 
 HOUR = 3_600.0
 

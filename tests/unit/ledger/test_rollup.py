@@ -1,6 +1,6 @@
 from tests.records import a_record
 from tidegate.ledger.rollup import against_central, totals
-from tidegate.ports import Total
+from tidegate.ports.records import Total
 
 
 def test_records_are_summed_by_group_the_largest_first() -> None:

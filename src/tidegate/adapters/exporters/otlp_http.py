@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from tidegate.adapters.upstream_answers import read_retry_after
 from tidegate.domain.trace import Delivery
 from tidegate.errors import UpstreamError
-from tidegate.ports import Clock, Http
+from tidegate.ports.clock import Clock
+from tidegate.ports.http import Http
 from tidegate.wire.otlp import read_rejected
 
 _ANSWER_LIMIT_BYTES = 1 << 20

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from tidegate.domain.record import Record
 from tidegate.errors import UpstreamError, UpstreamStatus
-from tidegate.ports import Clock, Http
+from tidegate.ports.clock import Clock
+from tidegate.ports.http import Http
 from tidegate.wire import journal
 
 Deliver = Callable[[bytes], Awaitable[None]]

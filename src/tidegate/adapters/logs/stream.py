@@ -16,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from tidegate.domain.record import Record
-from tidegate.ports import Clock
+from tidegate.ports.clock import Clock
 from tidegate.wire.surrogates import without_surrogates
 
 Field = str | int | float | bool | None

@@ -5,7 +5,7 @@ Answers are personal data of their tenant; they are never written to disk.
 
 from collections import OrderedDict
 
-from tidegate.ports import Stored
+from tidegate.ports.cache import Stored
 
 ENTRY_OVERHEAD_BYTES = 512
 """What an entry costs beside its body: key, objects, the dictionary's slot (measured, rounded)."""

@@ -13,7 +13,7 @@ from typing import TypeVar
 from tidegate.adapters.sqlite_file import Migration, open_file
 from tidegate.domain.passed import Bound
 from tidegate.errors import StateError
-from tidegate.ports import Clock
+from tidegate.ports.clock import Clock
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ import msgspec
 from tidegate.adapters.sqlite_file import Migration, open_file, open_for_reading
 from tidegate.domain.record import Record
 from tidegate.errors import StateError
-from tidegate.ports import Total
+from tidegate.ports.records import Total
 from tidegate.wire import journal
 
 RETENTION_DAYS = 30.0

@@ -25,7 +25,9 @@ from tidegate.errors import (
     UpstreamStatus,
     UpstreamTimeout,
 )
-from tidegate.ports import Clock, Http, UpstreamCall
+from tidegate.ports.clock import Clock
+from tidegate.ports.http import Http
+from tidegate.ports.upstream import UpstreamCall
 from tidegate.wire.decisions_chat import chat_request
 from tidegate.wire.failures import error_body
 from tidegate.wire.model_listing import read_model_listing

@@ -16,7 +16,9 @@ from tidegate.domain.request import Dialect, Embeddings
 from tidegate.domain.secret import Secret
 from tidegate.domain.zone import Place
 from tidegate.errors import UpstreamStatus, UpstreamTimeout
-from tidegate.ports import Clock, Http, UpstreamCall
+from tidegate.ports.clock import Clock
+from tidegate.ports.http import Http
+from tidegate.ports.upstream import UpstreamCall
 from tidegate.wire.crossed import Crossed
 from tidegate.wire.embeddings import decode_embeddings
 from tidegate.wire.failures import error_body, read_failure

@@ -14,7 +14,10 @@ from tidegate.domain.answer import Answer
 from tidegate.domain.request import Dialect
 from tidegate.domain.secret import Secret
 from tidegate.domain.zone import Place
-from tidegate.ports import Clock, Http, HttpAnswer, PassedCall, UpstreamCall
+from tidegate.ports.clock import Clock
+from tidegate.ports.http import Http, HttpAnswer
+from tidegate.ports.passthrough import PassedCall
+from tidegate.ports.upstream import UpstreamCall
 
 
 class Settings(

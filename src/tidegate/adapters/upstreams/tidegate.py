@@ -13,7 +13,9 @@ from tidegate.domain.answer import Answer
 from tidegate.domain.request import Dialect
 from tidegate.domain.secret import Secret
 from tidegate.domain.zone import Place
-from tidegate.ports import Clock, Http, UpstreamCall
+from tidegate.ports.clock import Clock
+from tidegate.ports.http import Http
+from tidegate.ports.upstream import UpstreamCall
 from tidegate.wire.native import NATIVE
 
 _MILLISECONDS = 1000

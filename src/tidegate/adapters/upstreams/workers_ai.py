@@ -22,7 +22,9 @@ from tidegate.domain.request import Dialect
 from tidegate.domain.secret import Secret
 from tidegate.domain.zone import Place
 from tidegate.errors import MalformedAnswer, UpstreamMalformed, UpstreamStatus, UpstreamTimeout
-from tidegate.ports import Clock, Http, HttpAnswer, UpstreamCall
+from tidegate.ports.clock import Clock
+from tidegate.ports.http import Http, HttpAnswer
+from tidegate.ports.upstream import UpstreamCall
 from tidegate.wire.crossed import Crossed
 from tidegate.wire.crossing import FRONTS, Crossing, HubCrossing
 from tidegate.wire.decisions_chat import chat_request

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from tidegate.adapters.stores.memory_cache import ENTRY_OVERHEAD_BYTES, MemoryCache
 from tidegate.domain.answer import Answer
-from tidegate.ports import Stored
+from tidegate.ports.cache import Stored
 
 
 def entry(size: int) -> Stored:

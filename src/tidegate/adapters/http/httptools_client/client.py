@@ -12,7 +12,7 @@ from tidegate.adapters.http.httptools_client.head import encode_head
 from tidegate.adapters.proxies import choose
 from tidegate.adapters.upstream_settings import EnvironmentProxies, UpstreamSettings
 from tidegate.errors import UpstreamTimeout
-from tidegate.ports import HttpAnswer
+from tidegate.ports.http import HttpAnswer
 
 MAX_IDLE = 256
 """Connections kept for later; how many are in use is bounded by the listener's `in_flight`."""
