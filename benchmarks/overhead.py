@@ -2,8 +2,8 @@
 
 A closed loop sends a chat request of about 300 bytes to a canned upstream: directly, through
 Tidegate and, with `--peers`, through other gateways, in interleaved rounds of one run. Tidegate
-runs as installed: one worker, API key, routing, journal and ledger on, cache off; and once more
-with two workers.
+runs as installed: one worker, API key, routing, metrics, journal and ledger on, cache off; once
+more with two workers, and once more with traces on as their settings are by default.
 
 - `added_p50_ms`, `added_p99_ms`: latency at one client, less that of the direct way in the same
   round.
@@ -14,6 +14,8 @@ with two workers.
   `stream_event_added_ms`: median time of one event from the upstream's write to the client's read,
   less the direct way's. `stream_first_added_ms`: the same from the request to the first event.
 - `rps_32_workers2`: `rps_32` with two workers. On two cores they share them with the load.
+- `traced_added_p50_ms`, `traced_rps_32`: as above, with traces on; the collector is the canned
+  upstream. `traced_vs_untraced_rps`: the one over the other.
 - `vs_litellm_rps`, `vs_portkey_rps`, `vs_tensorzero_rps`: our `rps_32` over theirs.
 """
 
@@ -31,10 +33,20 @@ from benchmarks.harness.result import Measured, Row, rounded
 from benchmarks.harness.rounds import Figure, added, exactly, over_rounds, times, turns
 from benchmarks.harness.run import Benchmark, main
 from benchmarks.load.sample import FULL, QUICK, Sample, Tool, Windows, take, warm_up
-from benchmarks.servers.line_up import DIRECT, NODE, PEERS, TWO_WORKERS, LineUp, add_peers, assemble
+from benchmarks.servers.line_up import (
+    DIRECT,
+    NODE,
+    PEERS,
+    TRACED,
+    TWO_WORKERS,
+    LineUp,
+    add_peers,
+    assemble,
+)
 
 GOALS = (
     Goal("added_p50_ms", "<=", 0.60, "issue 2"),
+    Goal("traced_added_p50_ms", "<=", 0.60, "issue 3"),
     Goal("rss_mb", "<=", 180, "issue 2"),
     Goal("vs_litellm_rps", ">=", 30, "issue 2"),
     Goal("vs_portkey_rps", ">=", 3, "issue 2"),
@@ -51,7 +63,7 @@ def measure(options: Options, progress: Progress) -> Measured:
     rounds, windows = (QUICK_ROUNDS, QUICK) if options.quick else (ROUNDS, FULL)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="overhead-")))
-        progress.expect(len(PEERS) + 3 if options.peers else 3)
+        progress.expect(len(PEERS) + 4 if options.peers else 4)
         line_up = assemble(stack, folder, progress)
         if options.peers:
             add_peers(line_up, stack, folder, options.cache, progress)
@@ -125,6 +137,8 @@ def summarise(
     if TWO_WORKERS in samples:
         both = [sample.rps for sample in samples[TWO_WORKERS]]
         figures["rps_32_workers2"] = over_rounds(both)
+    if TRACED in samples:
+        figures |= _traced_figures(samples[TRACED], samples[DIRECT], ours)
     figures |= {
         peer.figure: times(ours, [sample.rps for sample in samples[peer.name]])
         for peer in PEERS
@@ -153,6 +167,19 @@ def _figures(taken: Sequence[Sample], direct: Sequence[Sample], rss_mb: float) -
         "stream_gap_added_p99_ms": extra(lambda sample: sample.stream.gap_p99_ms),
         "stream_event_added_ms": extra(lambda sample: sample.stream.way_p50_ms),
         "stream_first_added_ms": extra(lambda sample: sample.stream.first_p50_ms),
+    }
+
+
+def _traced_figures(
+    traced: Sequence[Sample], direct: Sequence[Sample], untraced_rps: Sequence[float]
+) -> dict[str, Figure]:
+    rps = [sample.rps for sample in traced]
+    return {
+        "traced_added_p50_ms": added(
+            [sample.p50_ms for sample in traced], [sample.p50_ms for sample in direct]
+        ),
+        "traced_rps_32": over_rounds(rps),
+        "traced_vs_untraced_rps": times(rps, untraced_rps),
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,7 @@ DIRECT = "direct to the upstream"
 PROXY = "nginx as reverse proxy"
 NODE = "tidegate"
 TWO_WORKERS = "tidegate, 2 workers"
+TRACED = "tidegate, traces on"
 PEERS = (litellm.PEER, portkey.PEER, tensorzero.PEER)
 _CHAT = "/v1/chat/completions"
 _PACED_MODEL = "gpt-paced"
@@ -65,7 +67,11 @@ def assemble(stack: ExitStack, folder: Path, progress: Progress) -> LineUp:
     progress.step("start tidegate")
     line_up.add(NODE, _node(stack, folder, line_up.upstreams))
     progress.step("start tidegate with 2 workers")
-    line_up.add(TWO_WORKERS, _node(stack, folder / "workers", line_up.upstreams, workers=2))
+    line_up.add(TWO_WORKERS, _node(stack, folder / "workers", line_up.upstreams, {"workers": 2}))
+    progress.step("start tidegate with traces on")
+    collector = {"endpoint": f"http://127.0.0.1:{whole_port}", "zone": "eu"}
+    traces = {"telemetry": {"traces": collector}}
+    line_up.add(TRACED, _node(stack, folder / "traced", line_up.upstreams, traces))
     return line_up
 
 
@@ -109,9 +115,11 @@ def _proxy(stack: ExitStack, folder: Path, upstreams: Upstreams) -> Served:
     )
 
 
-def _node(stack: ExitStack, folder: Path, upstreams: Upstreams, workers: int = 1) -> Served:
+def _node(
+    stack: ExitStack, folder: Path, upstreams: Upstreams, more: Mapping[str, object] | None = None
+) -> Served:
     folder.mkdir(exist_ok=True)
-    config = {**_config(upstreams), "workers": workers}
+    config = {**_config(upstreams), **(more or {})}
     node = stack.enter_context(running_node(folder, config))
     key = {"Authorization": f"Bearer {node.key}"}
     return Served(

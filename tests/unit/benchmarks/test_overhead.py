@@ -2,7 +2,7 @@ from benchmarks.harness.goals import judge
 from benchmarks.load.sample import Sample
 from benchmarks.load.streams import Paced
 from benchmarks.overhead import GOALS, ROUNDS, summarise
-from benchmarks.servers.line_up import DIRECT, NODE, PEERS, TWO_WORKERS
+from benchmarks.servers.line_up import DIRECT, NODE, PEERS, TRACED, TWO_WORKERS
 
 LITELLM = PEERS[0].name
 RSS = {DIRECT: 10.0, NODE: 90.0, LITELLM: 350.0}
@@ -42,6 +42,7 @@ def test_figures_of_absent_peers_are_left_out_and_their_targets_open() -> None:
     outcome = {target.figure: target.met for target in judge(GOALS, measured.figures)}
     assert outcome == {
         "added_p50_ms": True,
+        "traced_added_p50_ms": None,
         "rss_mb": True,
         "vs_litellm_rps": None,
         "vs_portkey_rps": None,
@@ -63,3 +64,16 @@ def test_two_workers_have_a_figure_and_a_row_of_their_own() -> None:
 
 def test_every_peer_has_a_figure_with_a_target() -> None:
     assert {peer.figure for peer in PEERS} <= {goal.figure for goal in GOALS}
+
+
+def test_traces_are_compared_with_the_direct_way_and_with_none() -> None:
+    taken = {
+        DIRECT: samples(p50_ms=0.2, rps=2e4),
+        NODE: samples(p50_ms=0.6, rps=5e3),
+        TRACED: samples(p50_ms=0.65, rps=4e3),
+    }
+    measured = summarise(taken, {**RSS, TRACED: 180.0}, failed={}, notes=())
+    assert round(measured.figures["traced_added_p50_ms"].value, 6) == 0.45
+    assert measured.figures["traced_rps_32"].value == 4e3
+    assert round(measured.figures["traced_vs_untraced_rps"].value, 6) == 0.8
+    assert measured.peers[TRACED]["rss_mb"] == 180
