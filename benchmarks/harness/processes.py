@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,14 +113,18 @@ def free_port() -> int:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    members = _members(process.pid)
     _signal_group(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(STOP_S)
-    # Descendants that outlived their leader are still in its group.
+    # Some may have outlived their leader, in its group or in one of their own.
     _signal_group(process.pid, signal.SIGKILL)
+    for pid in members - {process.pid}:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.wait()
     until = time.monotonic() + STOP_S
-    while _is_any_alive(process.pid) and time.monotonic() < until:
+    while _is_any_alive(members) and time.monotonic() < until:
         time.sleep(POLL_S)
 
 
@@ -129,13 +133,18 @@ def _signal_group(leader: int, how: signal.Signals) -> None:
         os.killpg(leader, how)
 
 
-def _members(session: int) -> list[int]:
+def _members(leader: int) -> set[int]:
+    """Give those of its session, and those below them that opened sessions of their own."""
     pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [pid for pid in pids if (stat := _stat(pid)) and int(stat[3]) == session]
+    stats = {pid: stat for pid in pids if (stat := _stat(pid))}
+    found = {pid for pid, stat in stats.items() if int(stat[3]) == leader}
+    while below := {pid for pid, stat in stats.items() if int(stat[1]) in found} - found:
+        found |= below
+    return found
 
 
-def _is_any_alive(session: int) -> bool:
-    stats = [_stat(pid) for pid in _members(session)]
+def _is_any_alive(pids: Iterable[int]) -> bool:
+    stats = [_stat(pid) for pid in pids]
     return any(stat and stat[0] != "Z" for stat in stats)
 
 

@@ -19,6 +19,13 @@ print(subprocess.Popen(sleeper).pid, flush=True)
 time.sleep(60)
 """
 
+APART = """
+import subprocess, sys, time
+sleeper = [sys.executable, "-c", "import time; time.sleep(60)"]
+print(subprocess.Popen(sleeper, start_new_session=True).pid, flush=True)
+time.sleep(60)
+"""
+
 
 def python(code: str, *arguments: str) -> list[str]:
     return [sys.executable, "-c", code, *arguments]
@@ -51,6 +58,14 @@ def test_descendants_are_counted_and_ended(tmp_path: Path) -> None:
         assert is_running(descendant)
         assert child.rss_mb() > resident_mb(child.process.pid)
         assert child.cpu_s() > 0
+    assert not is_running(descendant)
+
+
+def test_a_descendant_with_a_session_of_its_own_is_counted(tmp_path: Path) -> None:
+    with started("apart", python(APART), tmp_path) as child:
+        descendant = int(child.line_with("", timeout_s=10))
+        assert os.getsid(descendant) == descendant
+        assert child.rss_mb() > resident_mb(child.process.pid)
     assert not is_running(descendant)
 
 
