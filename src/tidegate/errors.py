@@ -13,6 +13,7 @@ TidegateError
 │   ├── Unauthenticated
 │   ├── Forbidden              the key may not do this
 │   ├── FeedbackRefused        a label that cannot be taken for an earlier request
+│   ├── ExchangeRefused        what another node sends or asks for in learning together
 │   ├── UnknownModel           names the nearest known ones
 │   ├── UnknownObject          a file or batch that is not there, or another tenant's
 │   └── UnknownPath
@@ -128,6 +129,17 @@ class FeedbackRefused(RequestError):
 
     def __init__(self, reason: Literal["unknown", "twice", "late"], message: str) -> None:
         """`unknown` stands for other tenants' requests too: the answer tells nobody of them."""
+        self.reason = reason
+        super().__init__(message)
+
+
+class ExchangeRefused(RequestError):
+    """What another node sends, or asks for, does not fit what this one learns."""
+
+    def __init__(
+        self, reason: Literal["unknown", "question", "encoder", "zone"], message: str
+    ) -> None:
+        """Keep what does not fit; the message names the setting that would mend it."""
         self.reason = reason
         super().__init__(message)
 

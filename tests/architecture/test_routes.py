@@ -7,7 +7,12 @@ from tidegate.api import admin, app
 from tidegate.api.openapi import document
 
 PATHS: dict[str, Any] = json.loads(document("0"))["paths"]
-EXAMPLES = {"{model}": "assistant", "{id}": "1"}
+EXAMPLES = {
+    "{model}": "assistant",
+    "{id}": "1",
+    "{name}": "intent.acme",
+    "{version}": "1-0a1b2c3d4e5f",
+}
 
 
 def described(*, is_admin: bool) -> dict[str, set[str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tidegate.api.anthropic import Messages, message_failure
 from tidegate.api.arrival import ClientLeft, Receive, Scope, Send
 from tidegate.api.crash import where
+from tidegate.api.exchange import ExchangePaths, methods_of
 from tidegate.api.failures import failure
 from tidegate.api.feedback import FeedbackIntake
 from tidegate.api.health import Health
@@ -39,6 +40,7 @@ class DataApp:
     messages: Messages
     passed: PassedPaths
     feedback: FeedbackIntake
+    exchange: ExchangePaths
     health: Health
     ids: Ids
     log: Log
@@ -96,6 +98,10 @@ class DataApp:
 
     async def _pass_on(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         method, path = scope["method"], scope["path"]
+        if method in methods_of(path):
+            self._refuse_beyond_limit(request_id)
+            await self.exchange.serve(request_id, scope, receive, send)
+            return
         place = place_of(path)
         if place is None or method not in place.methods:
             raise UnknownPath(method, path, _allowed(path))
@@ -109,6 +115,8 @@ def _allowed(path: str) -> tuple[str, ...]:
         return ("POST",)
     if path in ("/livez", "/readyz"):
         return ("GET", "HEAD")
+    if methods := methods_of(path):
+        return methods
     if (place := place_of(path)) is not None:
         return place.methods
     return ("GET",) if path == _MODELS or path.startswith(f"{_MODELS}/") else ()

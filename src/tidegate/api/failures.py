@@ -9,6 +9,7 @@ from tidegate.errors import (
     BodyTooLarge,
     DeadlineExceeded,
     EngineOverloaded,
+    ExchangeRefused,
     FeedbackRefused,
     Forbidden,
     InvalidRequest,
@@ -58,6 +59,8 @@ def status_of(error: TidegateError) -> int:
             return _status_of_no_answer(error)
         case FeedbackRefused():
             return _STATUS_OF_FEEDBACK[error.reason]
+        case ExchangeRefused():
+            return _STATUS_OF_EXCHANGE[error.reason]
         case UnknownPath():
             return 405 if error.allowed else 404
         case _:
@@ -97,6 +100,7 @@ _CODE_OF_NO_ANSWER = {
 }
 
 
+_STATUS_OF_EXCHANGE = {"unknown": 404, "question": 409, "encoder": 409, "zone": 403}
 _STATUS_OF_FEEDBACK = {"unknown": 404, "twice": 409, "late": 410}
 _CODE_OF_FEEDBACK = {
     "unknown": "request_not_found",
@@ -155,6 +159,8 @@ def _code(error: TidegateError) -> str | None:
         return error.code
     if isinstance(error, FeedbackRefused):
         return _CODE_OF_FEEDBACK[error.reason]
+    if isinstance(error, ExchangeRefused):
+        return f"other_{error.reason}" if error.reason != "unknown" else "not_learned"
     if isinstance(error, NoAnswer):
         return _CODE_OF_NO_ANSWER[error.reason]
     return _CODE.get(type(error), "upstream_failed" if isinstance(error, UpstreamError) else None)

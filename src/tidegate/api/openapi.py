@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tidegate.api.openapi_exchange import exchange_paths
 from tidegate.api.openapi_parts import (
     ADMIN,
     ADMIN_ERRORS,
@@ -82,11 +83,17 @@ def document(version: str) -> bytes:
                     "name": "passed on",
                     "description": "Sounds, files and batches: an upstream's own, passed on.",
                 },
+                {"name": "learning", "description": "Among nodes that share a learner."},
                 {"name": "models", "description": "The model names that this node takes."},
                 {"name": "health", "description": "Probes; they need no key."},
                 {"name": "admin", "description": "On the admin listener only."},
             ],
-            "paths": _inference() | passed_paths() | _models() | _health() | _admin(),
+            "paths": _inference()
+            | passed_paths()
+            | exchange_paths()
+            | _models()
+            | _health()
+            | _admin(),
             "components": {"schemas": schemas(), **components()},
         }
     )

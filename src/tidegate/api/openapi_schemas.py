@@ -15,6 +15,15 @@ from tidegate.wire.completions_request import CompletionRequest
 from tidegate.wire.decisions import DecisionsRequest
 from tidegate.wire.decisions_answer import DecisionsAnswer
 from tidegate.wire.embeddings import EmbeddingsAnswer, EmbeddingsRequest
+from tidegate.wire.exchange import (
+    CountsBody,
+    CountsTaken,
+    LabelsBody,
+    LabelsTaken,
+    OffersBody,
+    PurgeBody,
+    PurgeDone,
+)
 from tidegate.wire.failures import FailureBody
 from tidegate.wire.feedback import FeedbackAnswer, FeedbackRequest
 from tidegate.wire.models import Model, ModelList
@@ -48,6 +57,8 @@ TYPES: tuple[type, ...] = (
     CompletionAnswer,
     CompletionRequest,
     CountTokensRequest,
+    CountsBody,
+    CountsTaken,
     DecisionsAnswer,
     DecisionsRequest,
     EmbeddingsAnswer,
@@ -55,11 +66,16 @@ TYPES: tuple[type, ...] = (
     FailureBody,
     FeedbackAnswer,
     FeedbackRequest,
+    LabelsBody,
+    LabelsTaken,
     MessageAnswer,
     MessageFailureBody,
     MessagesRequest,
     Model,
     ModelList,
+    OffersBody,
+    PurgeBody,
+    PurgeDone,
     Ready,
     Record,
     ResponseAnswer,

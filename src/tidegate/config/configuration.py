@@ -1,5 +1,6 @@
 """The configuration as the rest of the program sees it: checked, resolved, frozen."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ from tidegate.config.learning_settings import LearningSettings
 from tidegate.config.schema import LedgerSettings, Limits
 from tidegate.config.sinks import ConfiguredSink
 from tidegate.config.telemetry import Tracing
+from tidegate.domain.learn_policy import LearnRole
 from tidegate.domain.passed import Batches
 from tidegate.domain.route import Route
 from tidegate.domain.secret import Secret
@@ -66,6 +68,10 @@ class Configuration:
     """Those of the file, then the implicit ones: the encoder's and one for each task."""
     tasks: tuple[Task, ...] = ()
     learning: LearningSettings = field(default_factory=LearningSettings)
+    learner: ConfiguredUpstream | None = None
+    """The node that learns what this one only collects for or serves."""
+    learn_roles: Mapping[str, LearnRole] = field(default_factory=dict)
+    """Of tasks that have another than `learning.role`."""
     keep_text: frozenset[str] = frozenset()
     """Tenants that allow that texts are kept."""
     batches: Batches | None = None

@@ -5,12 +5,56 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from tidegate.config.words import Name
+from tidegate.domain.learn_policy import LearnRole
+
 _Share = Annotated[float, Meta(gt=0, le=1)]
 
 
 class LearningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Learning from forwarded traffic, for the routes that say `learn: true`."""
 
+    role: Annotated[
+        LearnRole,
+        Meta(
+            description="What this node does about the tasks of such routes. `learn` (default): it"
+            " fits, tests and grants. `collect`: it sends labels to the learner and serves what was"
+            " learned there. `serve`: the same, but it sends counts of its audits and no labels."
+        ),
+    ] = "learn"
+    learner: Annotated[
+        Name | None,
+        Meta(
+            description="With `collect` and `serve`: name of the upstream of kind `tidegate` that"
+            " learns. Its `api_key` is a key of that node with role `node` and scope `learn`."
+            " Labels go there only where its `zone` is this node's own."
+        ),
+    ] = None
+    pull_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3_600,
+            description="With `collect` and `serve`: seconds between two questions to the learner"
+            " whether what it granted still stands. Default 2.",
+        ),
+    ] = 2.0
+    lapse_s: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=604_800,
+            description="With `collect` and `serve`: seconds after the learner's last word for it"
+            " until a guarantee lapses here and everything goes up. Default 900.",
+        ),
+    ] = 900.0
+    bundle_zones: Annotated[
+        tuple[Annotated[str, Meta(min_length=1)], ...],
+        Meta(
+            description="With `learn`: zones beside this node's own whose nodes may pull what was"
+            " learned here. Labels come from its own zone alone. Default: none."
+        ),
+    ] = ()
     max_error: Annotated[
         float,
         Meta(

@@ -16,6 +16,7 @@ from tidegate.config.data_listener import configure_client_side
 from tidegate.config.decode import Decoder
 from tidegate.config.document import MAX_BYTES, Document, read
 from tidegate.config.encoder import configure_encoder
+from tidegate.config.learner import configure_learner, learn_roles
 from tidegate.config.problem import Problem, to_error
 from tidegate.config.routes import (
     ENCODER_MODEL,
@@ -170,6 +171,10 @@ def _configure(
     batches = configure_batches(settings.batches, settings.upstreams, document)
     if batches is not None:
         used.add(batches.upstream)
+    upstreams = configure_upstreams(settings.upstreams, document, environment, folder)
+    learner = configure_learner(settings, upstreams, document)
+    if learner is not None:
+        used.add(learner.settings.name)
     warn_of_unused(settings.upstreams, used, document)
     listeners = settings.listeners
     place = Place(settings.node.tier, settings.node.region, settings.node.zone)
@@ -185,10 +190,12 @@ def _configure(
         encoder=settings.encoder,
         ledger=settings.ledger,
         learning=settings.learning,
+        learner=learner,
+        learn_roles=learn_roles(settings),
         keep_text=frozenset(tenant.name for tenant in settings.tenants if tenant.keep_text),
         log_format=settings.log.format,
         workers=None if settings.workers == "auto" else settings.workers,
-        upstreams=configure_upstreams(settings.upstreams, document, environment, folder),
+        upstreams=upstreams,
         routes=routes,
         tasks=tasks,
         batches=batches,

@@ -8,6 +8,7 @@ from msgspec import Meta
 from tidegate.config.route_settings import TargetSettings
 from tidegate.config.words import Name, Text
 from tidegate.domain.bundle import Pooling
+from tidegate.domain.learn_policy import LearnRole
 
 _Description = Annotated[
     str | None, Meta(description="What it means; part of the question's wording.")
@@ -210,6 +211,13 @@ class TaskSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             " the bundle at training."
         ),
     ] = "mean"
+    role: Annotated[
+        LearnRole | None,
+        Meta(
+            description="What this node does about learning this task, where that is not"
+            " `learning.role`."
+        ),
+    ] = None
     static_first: Annotated[
         bool,
         Meta(

@@ -7,14 +7,16 @@ Role = Literal["client", "node"]
 """`node` keys belong to other Tidegates: they may pass on a deadline and act for a tenant."""
 
 Scope = Literal[
-    "chat", "embeddings", "decisions", "models", "audio", "batches", "debug", "feedback"
+    "chat", "embeddings", "decisions", "models", "audio", "batches", "debug", "feedback", "learn"
 ]
 
 SCOPES: tuple[Scope, ...] = (
     *("chat", "embeddings", "decisions", "models", "audio", "batches", "debug", "feedback"),
+    "learn",
 )
 DEFAULT_SCOPES: tuple[Scope, ...] = ("chat", "embeddings", "decisions", "models")
-"""Neither sounds nor batches: a batch names its models itself, where no route is asked."""
+"""Neither sounds nor batches: a batch names its models itself, where no route is asked. `learn` is
+for other nodes: labels of all tenants, and what was learned from them."""
 
 
 @dataclass(frozen=True, slots=True)

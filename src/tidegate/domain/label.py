@@ -93,6 +93,9 @@ class LabelRow:
     language: str = ""
     text: str | None = None
     """Only where the tenant allows that texts are kept."""
+    hashed_for: str | None = None
+    """Of a row that another node is to learn from: id of the keys under which group, cluster and
+    user are hashed, empty for this node's own, with which only counts travel. Else None."""
 
 
 @dataclass(frozen=True, slots=True)

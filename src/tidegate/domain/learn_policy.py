@@ -2,13 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
+from tidegate.domain.exchange import SharedKeys
 from tidegate.domain.label import SHARED, Owner
 from tidegate.domain.task import Task
 
 AUTOMATIC = "auto-"
 """How the names of tasks begin that a question without a task gets."""
 _DIGITS = 16
+
+LearnRole = Literal["learn", "collect", "serve"]
+"""`learn`: this node fits, tests and grants. `collect`: it sends labels to the node that does, and
+serves what was learned there. `serve`: as that, but of its audits it sends counts alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,15 @@ class LearnPolicy:
     """How long after an answer a label for it is taken; 0: never."""
     keep_text: frozenset[str] = frozenset()
     """Tenants that allow that texts are kept beside their labels."""
+    role: LearnRole = "learn"
+    roles: Mapping[str, LearnRole] = field(default_factory=dict)
+    """Of tasks that have another than that."""
+    shared: SharedKeys | None = None
+    """The learner's keys, where rows may go to it and it has told them."""
+
+    def role_of(self, task: str) -> LearnRole:
+        """Tell what this node does about learning a task."""
+        return self.roles.get(task, self.role)
 
     def task_of(self, fingerprint: str) -> str:
         """Name the task of a question: the configured one, else one of its own."""

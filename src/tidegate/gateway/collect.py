@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from tidegate.bundles.fingerprint import fingerprint
 from tidegate.domain.encoding import Encoding
 from tidegate.domain.label import LabelRow, Owner
+from tidegate.domain.learn_policy import LearnPolicy
 from tidegate.domain.question import ChoiceValue, Decision, Question, Refusal
 from tidegate.domain.request import Decisions, Request
 from tidegate.errors import EngineError, InvalidRequest, MalformedAnswer
@@ -129,7 +130,7 @@ class Collector:
     async def take(self, seen: Seen) -> None:
         """Make the rows of one request, and note what is to be audited."""
         audited: list[int] = []
-        labelled: list[int] = []
+        labelled: list[LabelRow] = []
         for index, answer in enumerate(seen.answers):
             named = self._named(seen, index)
             if named is None:
@@ -140,16 +141,26 @@ class Collector:
                 if isinstance(answer, Decision):
                     await self._keep(seen, index, *named, answer)
                 continue
-            row = None
-            if isinstance(answer, Decision):
-                row = await self.row(seen, index, *named, answer)
+            row = await self._label(seen, index, *named, answer)
             if row is not None:
                 self._sink.offer(row)
-                labelled.append(index)
+                labelled.append(row)
         if audited:
             self._send_up(Audited(seen, tuple(audited)))
-        elif labelled and not seen.is_cached and self._is_asked_twice(seen):
-            self._send_up(Audited(seen, tuple(labelled), is_repeat=True))
+        elif repeated := self._asked_twice(seen, labelled):
+            self._send_up(Audited(seen, repeated, is_repeat=True))
+
+    async def _label(
+        self, seen: Seen, index: int, owner: Owner, print_: str, answer: Decision | Refusal
+    ) -> LabelRow | None:
+        """Make the row of an upstream's answer.
+
+        A node that only serves sends nothing of it, and so keeps nothing of it.
+        """
+        is_kept = seen.learned.policy.role_of(owner.task) != "serve"
+        if not isinstance(answer, Decision) or not is_kept:
+            return None
+        return await self.row(seen, index, owner, print_, answer)
 
     async def row(
         self, seen: Seen, index: int, owner: Owner, print_: str, answer: Decision
@@ -162,10 +173,11 @@ class Collector:
         question = seen.ask.questions[index]
         text = seen.ask.text or ""
         name = end_user(seen.request.body)
-        user = None if name is None else audit.end_user(self._keys, context.identity.tenant, name)
-        cluster = audit.cluster(self._keys, text)
-        group = user or cluster
         policy = seen.learned.policy
+        keys, hashed_for = self._hashing(policy, owner)
+        user = None if name is None else audit.end_user(keys, context.identity.tenant, name)
+        cluster = audit.cluster(keys, text)
+        group = user or cluster
         sampling = seen.learned.sampling(owner)
         # What a head looked at and sent up is no sample, whoever trained that head.
         share = policy.audit_share if index in seen.looked else sampling.share
@@ -176,7 +188,7 @@ class Collector:
             tenant=context.identity.tenant,
             question=print_,
             origin="audit" if is_audit else "escalated",
-            role=audit.role(self._keys, group),
+            role=audit.role(keys, group),
             group=group,
             cluster=cluster,
             user=user,
@@ -196,6 +208,7 @@ class Collector:
             grams=tuple(hashed(text)),
             language=language(text),
             text=text if context.identity.tenant in policy.keep_text else None,
+            hashed_for=hashed_for,
         )
 
     def offer(self, row: LabelRow) -> None:
@@ -234,9 +247,29 @@ class Collector:
             return None
         return owner, print_
 
-    def _is_asked_twice(self, seen: Seen) -> bool:
+    def _hashing(self, policy: LearnPolicy, owner: Owner) -> tuple[audit.Keys, str | None]:
+        """Give the keys under which a row is hashed, and their id where another node learns.
+
+        All nodes of a learner use its keys, so that a text has one role wherever it comes.
+        """
+        role = policy.role_of(owner.task)
+        if role == "learn":
+            return self._keys, None
+        shared = policy.shared
+        if role == "serve" or shared is None:
+            return self._keys, ""
+        keys = replace(self._keys, group=shared.group, role=shared.role, user=shared.user)
+        return keys, shared.id
+
+    def _asked_twice(self, seen: Seen, labelled: Sequence[LabelRow]) -> tuple[int, ...]:
+        """Give the questions that the upstream is asked once more, where this node learns them."""
         share = seen.learned.policy.twice_share
-        return audit.is_asked_twice(self._keys, seen.request.context.request_id, share)
+        request_id = seen.request.context.request_id
+        if seen.is_cached or not audit.is_asked_twice(self._keys, request_id, share):
+            return ()
+        return tuple(
+            int(row.row_id.rpartition("/")[2]) for row in labelled if row.hashed_for is None
+        )
 
     def _send_up(self, audited: Audited) -> None:
         try:

@@ -9,6 +9,7 @@ from tidegate.adapters.clocks.system import SystemIds
 from tidegate.adapters.stores.memory_cache import MemoryCache
 from tidegate.api.anthropic import Messages
 from tidegate.api.app import DataApp
+from tidegate.api.exchange import ExchangePaths
 from tidegate.api.failures import status_of
 from tidegate.api.feedback import FeedbackIntake
 from tidegate.api.health import Health
@@ -30,6 +31,7 @@ from tidegate.gateway.repeat import Repeats
 from tidegate.gateway.stream import Tools
 from tidegate.node.front import in_front
 from tidegate.node.guarding import data_guard
+from tidegate.node.learner_side import learner_desk
 from tidegate.node.node import Node
 from tidegate.node.published import publish, publish_encoder, publish_loop_lag
 from tidegate.node.sinks import publish_sinks
@@ -101,7 +103,9 @@ def _data_app(node: Node, configuration: Configuration) -> DataApp:
     )
     desk = FeedbackDesk(parts.clock, node.generations, parts.learning.keeper)
     feedback = FeedbackIntake(intake, desk)
-    return DataApp(surfaces, messages, passed, feedback, Health(node.readiness), ids, parts.log)
+    exchange = ExchangePaths(intake, learner_desk(node))
+    health = Health(node.readiness)
+    return DataApp(surfaces, messages, passed, feedback, exchange, health, ids, parts.log)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from tidegate.learning.attempts import begun, choose_rows, granted, renewed, sha
 from tidegate.learning.audit import CALIBRATE_SHARE, TEST_SHARE
 from tidegate.learning.audit_rows import AuditRows
 from tidegate.learning.drift import observe_loss, tails, watch_loss
+from tidegate.learning.exchange import in_order
 from tidegate.learning.feasibility import Traffic
 from tidegate.learning.grid import FEWEST_OF_STRATUM, Plan, Terms, prepare
 from tidegate.learning.guarantee import Verdict, verdict
@@ -41,6 +42,8 @@ class Wish:
     audit_share: float
     must_replace: bool = False
     """What serves was fitted on rows that were purged: it goes, whatever follows."""
+    may_fit: bool = True
+    """False: another node is its learner, and here it is suspended at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,9 @@ def alarm(desk: Desk, wish: Wish, verdict: Guarantee, rows: Sequence[LabelRow]) 
     bundle = read_bundle(desk, verdict)
     if threshold is None or bundle is None:
         return None
+    # What other nodes counted stands behind the rows that were here when it came.
+    numbers = desk.labels.outbox.numbers(wish.owner, verdict.granted_at)
+    counts = desk.labels.outbox.counted(wish.owner, verdict.granted_at)
     audited = [
         row
         for row in rows
@@ -143,10 +149,14 @@ def alarm(desk: Desk, wish: Wish, verdict: Guarantee, rows: Sequence[LabelRow]) 
         and row.label in bundle.head.labels
     ]
     found = audit_rows(bundle, audited, wish.promise.loss)
+    outcomes = [
+        (numbers.get(row.row_id, 0), bool(is_wrong))
+        for row, score, is_wrong in zip(audited, found.scores, found.is_wrong, strict=True)
+        if score >= threshold
+    ]
     watch = watch_loss(verdict.own.alpha)
-    for score, is_wrong in zip(found.scores, found.is_wrong, strict=True):
-        if score >= threshold:
-            watch = observe_loss(watch, bool(is_wrong))
+    for is_wrong in in_order(outcomes, [one for one in counts if one[1].bundle == verdict.bundle]):
+        watch = observe_loss(watch, is_wrong)
     if not watch.is_alarmed:
         return None
     reason = (

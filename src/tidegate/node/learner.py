@@ -5,7 +5,7 @@ written down before a test row is looked at, and only a saved verdict makes a bu
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -13,18 +13,12 @@ from threading import Event
 from typing import TypeVar
 
 from tidegate.adapters.bundles.folder import BundleFolder
-from tidegate.adapters.stores.key_file import KeyFile
 from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
 from tidegate.adapters.stores.sqlite_labels import SqliteLabels
 from tidegate.bundles.golden import TEXTS
 from tidegate.config.configuration import Configuration
-from tidegate.config.learning_settings import LearningSettings
-from tidegate.domain.guarantee import Loss
 from tidegate.domain.label import FitMark, LabelCounts, Owner
 from tidegate.domain.learn_policy import AUTOMATIC
-from tidegate.domain.promise import Promise
-from tidegate.domain.question import Question
-from tidegate.domain.task import Task
 from tidegate.errors import FitError, StateError
 from tidegate.learning.feedback import fitting
 from tidegate.learning.rows import options
@@ -32,9 +26,10 @@ from tidegate.learning.schedule import Progress, is_due
 from tidegate.learning.traffic import material
 from tidegate.node.fitting import Order, Texts, fit_rows
 from tidegate.node.granting import Desk, Wish, alarm, expire, grant, suspend
-from tidegate.node.learning import open_labels
+from tidegate.node.learning import labels_of, policy_of
 from tidegate.node.owner import Owner as StateOwner
 from tidegate.node.owner import Rebuild
+from tidegate.node.promised import promise_of
 from tidegate.node.upkeep import Upkeep
 from tidegate.ports.clock import Clock
 from tidegate.ports.encoder import Encoder
@@ -72,8 +67,8 @@ class Learner:
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _seen: dict[Owner, LabelCounts] = field(default_factory=dict)
     """Counts at the last fit of each owner, one that was refused included."""
-    _watched: dict[Owner, int] = field(default_factory=dict)
-    """The newest row that each owner's guarantee was held against."""
+    _watched: dict[Owner, tuple[int, int]] = field(default_factory=dict)
+    """The newest row and counts of other nodes that each owner's guarantee was held against."""
     _stopping: Event = field(default_factory=Event)
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="learner")
@@ -116,6 +111,8 @@ class Learner:
     async def _look_at(self, wish: Wish, texts: Texts) -> bool:
         """Bring one task as far as its labels allow."""
         why = await self._run(lambda: self._suspended(wish, texts))
+        if why is None and not wish.may_fit:
+            return False
         if why is None:
             due = await self._run(lambda: self._due(wish, texts))
             if due is None:
@@ -133,10 +130,16 @@ class Learner:
         """List what is to be learned: configured tasks and questions without one."""
         if self._store is None:
             self._store = self.shop.labels()
-        known = {task.name: task for task in configuration.tasks}
-        settings = configuration.learning
+        known = {task.name for task in configuration.tasks}
+        policy = policy_of(configuration)
         return [
-            Wish(owner, question, _promise(known, owner, question, settings), settings.audit_share)
+            Wish(
+                owner,
+                question,
+                promise_of(configuration, owner, question),
+                policy.audit_share,
+                may_fit=policy.role_of(owner.task) == "learn",
+            )
             for owner, question in self._store.questions().items()
             if owner.task in known or owner.task.startswith(AUTOMATIC)
         ]
@@ -159,7 +162,9 @@ class Learner:
                 reason = f"the model of `{upstream}` changed from `{now.labels.model}` to `{model}`"
                 suspend(desk, now, reason)
                 return reason
-        newest = self._opened().counts(wish.owner, texts.encoder).newest
+        store = self._opened()
+        rows = store.counts(wish.owner, texts.encoder).newest
+        newest = rows, store.outbox.newest_count(wish.owner)
         if newest == self._watched.get(wish.owner):
             return None
         self._watched[wish.owner] = newest
@@ -244,16 +249,6 @@ class Learner:
             raise FitError("The node stops.")
 
 
-def _promise(
-    known: Mapping[str, Task], owner: Owner, question: Question, settings: LearningSettings
-) -> Promise:
-    """Give what the operator asks of the task, else what is asked of all that learn."""
-    task = known.get(owner.task)
-    if task is not None and task.promise is not None:
-        return task.promise
-    return Promise(settings.max_error, loss=Loss(question.type))
-
-
 async def golden_texts(encoder: Encoder) -> Texts:
     """Encode the texts by which every bundle is checked."""
     return Texts(encoder.fingerprint, [await encoder.encode(text) for text in TEXTS])
@@ -275,12 +270,9 @@ def start_learner(
     guarantees = SqliteGuarantees.open(paths.guarantees)
     stack.callback(guarantees.close)
 
-    def opened() -> SqliteLabels:
-        pepper = KeyFile(paths.keys, paths.pepper).load().pepper
-        return open_labels(paths, pepper, configuration().learning.keep_rows)
-
+    labels = labels_of(paths, configuration)
     shop = Shop(
-        owner.clock, opened, guarantees, BundleFolder(paths.bundles), texts, rebuild, owner.log
+        owner.clock, labels, guarantees, BundleFolder(paths.bundles), texts, rebuild, owner.log
     )
     learner = Learner(shop, configuration)
     stack.push_async_callback(learner.close)

@@ -6,11 +6,13 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
 
 from tidegate.adapters.sealing import TenantKeys
+from tidegate.adapters.stores.key_file import KeyFile
 from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
 from tidegate.adapters.stores.sqlite_labels import SqliteLabels
 from tidegate.adapters.stores.state_directory import StatePaths
 from tidegate.bundles.fingerprint import fingerprint
 from tidegate.config.configuration import Configuration
+from tidegate.domain.exchange import SharedKeys
 from tidegate.domain.guarantee import Guarantee
 from tidegate.domain.label import Owner
 from tidegate.domain.learn_policy import AUTOMATIC, LearnPolicy
@@ -20,7 +22,8 @@ from tidegate.gateway.audit_calls import Auditor
 from tidegate.gateway.collect import Collector
 from tidegate.gateway.learned import Learned, learned
 from tidegate.gateway.shift import ShiftWatches
-from tidegate.learning.audit import derive
+from tidegate.learning.audit import Keys, derive
+from tidegate.learning.exchange import may_leave
 from tidegate.node.label_keeper import WRITE_EVERY_S, LabelKeeper
 from tidegate.node.upkeep import Upkeep
 from tidegate.ports.log import Log
@@ -41,6 +44,7 @@ class LearningParts:
     keeper: LabelKeeper
     guarantees: SqliteGuarantees
     collector: Collector
+    keys: Keys
     shifts: ShiftWatches = field(default_factory=ShiftWatches)
     is_open: bool = False
     look: Callable[[], Awaitable[object]] | None = None
@@ -59,6 +63,13 @@ class LearningParts:
         owners = await self.keeper.owners()
         found = {owner: self.guarantees.load(owner.key) for owner in owners}
         return {owner: one for owner, one in found.items() if one is not None}
+
+    async def shared_keys(self, configuration: Configuration) -> SharedKeys | None:
+        """Give the keys of a learner to which this node's rows may go, once it has told them."""
+        learner, zone = configuration.learner, configuration.place.zone
+        if not self.is_open or learner is None or not may_leave(zone, learner.settings.zone):
+            return None
+        return await self.keeper.use(lambda store: store.outbox.keys())
 
     def warn(self) -> None:
         """Write alarms down for the process that learns, which suspends at its next look."""
@@ -86,7 +97,7 @@ def make_learning(
     keeper = LabelKeeper(
         lambda: open_labels(paths, pepper, keep_rows), configuration.learning.automatic_tasks
     )
-    parts = LearningParts(keeper, guarantees, Collector(keys, keeper))
+    parts = LearningParts(keeper, guarantees, Collector(keys, keeper), keys)
     stack.push_async_callback(parts.close)
     return parts
 
@@ -96,6 +107,18 @@ def open_labels(paths: StatePaths, pepper: bytes, keep_rows: int) -> SqliteLabel
     keys = TenantKeys(paths.label_keys)
     secret = derive(pepper).group
     return SqliteLabels.open(paths.labels, keys, secret=secret, keep_rows=keep_rows)
+
+
+def labels_of(
+    paths: StatePaths, configuration: Callable[[], Configuration]
+) -> Callable[[], SqliteLabels]:
+    """Give what opens the label store as the configuration then in force wants it."""
+
+    def opened() -> SqliteLabels:
+        pepper = KeyFile(paths.keys, paths.pepper).load().pepper
+        return open_labels(paths, pepper, configuration().learning.keep_rows)
+
+    return opened
 
 
 def policy_of(configuration: Configuration) -> LearnPolicy:
@@ -112,6 +135,8 @@ def policy_of(configuration: Configuration) -> LearnPolicy:
         automatic_tasks=settings.automatic_tasks,
         feedback_days=settings.feedback_days,
         keep_text=configuration.keep_text,
+        role=settings.role,
+        roles=configuration.learn_roles,
     )
 
 
@@ -120,7 +145,7 @@ async def learned_now(
 ) -> Learned:
     """Load what guarantees allow to answer; what cannot be loaded goes up, and is logged."""
     await parts.open_for(configuration)
-    policy = policy_of(configuration)
+    policy = replace(policy_of(configuration), shared=await parts.shared_keys(configuration))
     verdicts = await parts.verdicts()
     parts.keeper.verdicts = verdicts
     tasks: dict[Owner, LoadedTask] = {}

@@ -21,6 +21,7 @@ from tidegate.config.configuration import Configuration
 from tidegate.errors import TidegateError
 from tidegate.gateway.entrance import Entrance
 from tidegate.gateway.generation import Generations
+from tidegate.node.exchange import Exchange
 from tidegate.node.parts import Parts
 from tidegate.node.workshop import Built, Workshop
 
@@ -72,6 +73,8 @@ class Node:
     """None when the admin listener is a unix socket, or another process has it."""
     reload_error: str | None = None
     """Why the last reload failed; the generation before it serves on."""
+    exchange: Exchange | None = None
+    """With the learner of its tasks; None where another process has it."""
     troubles: dict[str, str] = field(default_factory=dict)
     """What is wrong beside this process, by part; shown by `/readyz`."""
     listeners: list[Listener] = field(default_factory=list)

@@ -20,6 +20,7 @@ from tidegate.gateway.generation import Generations
 from tidegate.gateway.record import Recorder
 from tidegate.node.admin import Operations, port_of, start_admin
 from tidegate.node.data import start_data
+from tidegate.node.exchange import start_exchange
 from tidegate.node.learner import golden_texts, start_learner
 from tidegate.node.learning import learned_now, start_collecting
 from tidegate.node.node import Node
@@ -57,6 +58,9 @@ async def running_node(
             stack, upkeep, owner, lambda: node.built.configuration, node.rebuild, texts
         )
         parts.learning.look = learner.round
+        node.exchange = start_exchange(
+            stack, upkeep, owner, lambda: node.built.configuration, node.rebuild, texts
+        )
         start_serving_jobs(upkeep, node)
         operations = _operations(node, reread)
         node.listeners.append(await start_admin(stack, owner, operations, configuration, admin))

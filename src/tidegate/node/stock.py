@@ -5,7 +5,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate.adapters.bundles.archive import archive_name, read_archive, write_archive
+from tidegate.adapters.bundles.archive import (
+    archive_name,
+    from_archive,
+    read_archive,
+    to_archive,
+    write_archive,
+)
 from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.adapters.bundles.pins import PinFile
 from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
@@ -16,7 +22,7 @@ from tidegate.domain.bundle import Bundle
 from tidegate.domain.guarantee import Guarantee
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
-from tidegate.node.verified import check_here, read_verified
+from tidegate.node.verified import Reader, check_here, read_verified
 from tidegate.ports.encoder import Encoder
 
 
@@ -130,8 +136,26 @@ class Stock:
 
     async def unpack(self, archive: Path, encoder: Encoder) -> Unpacked:
         """Check an archive as a node would, then add its version; raises, and nothing is there."""
-        files = read_archive(archive)
-        name, was = named(files, str(archive))
+        return await self._add(read_archive(archive), str(archive), encoder)
+
+    def archive(self, name: str, version: str) -> bytes:
+        """Give a version that is whole as an archive in memory; raises BundleError."""
+        self.read(name, version)
+        return to_archive(self._folder.read(name, version))
+
+    async def take(self, content: bytes, where: str, encoder: Reader) -> Unpacked:
+        """Do with an archive in memory what `unpack` does with a file."""
+        return await self._add(from_archive(content, where), where, encoder)
+
+    def version_of(self, name: str, content_hash: str) -> str | None:
+        """Give the version with this content, if it is here and whole."""
+        for version in self._folder.versions(name):
+            if content_hash.startswith(version.partition("-")[2]) and self._is_whole(name, version):
+                return version
+        return None
+
+    async def _add(self, files: dict[str, bytes], where: str, encoder: Reader) -> Unpacked:
+        name, was = named(files, where)
         bundle = unpack(files, name=name, version=was)
         await check_here(bundle, encoder)
         versions = self._folder.versions(name)

@@ -1,11 +1,44 @@
 """Reading a bundle with all the checks that come before it may serve."""
 
+from typing import Protocol
+
 from tidegate.adapters.bundles.folder import BundleFolder
-from tidegate.bundles.golden import check_golden
+from tidegate.bundles.golden import TEXTS, check_golden
 from tidegate.bundles.manifest import check_encoder, unpack
 from tidegate.domain.bundle import Bundle
+from tidegate.domain.encoding import Encoding
+from tidegate.errors import BundleError
+from tidegate.node.fitting import Texts
 from tidegate.ports.encoder import Encoder
 from tidegate.tasks.scores import score
+
+
+class Reader(Protocol):
+    """As much of an encoder as golden scores need."""
+
+    @property
+    def fingerprint(self) -> str:
+        """As the encoder's."""
+        ...
+
+    async def encode(self, text: str) -> Encoding:
+        """Encode one text."""
+        ...
+
+
+class Remembered:
+    """What an encoder said of the golden texts, for a process that has none at hand."""
+
+    def __init__(self, texts: Texts) -> None:
+        """`texts` were encoded here."""
+        self.fingerprint = texts.encoder
+        self._known = dict(zip(TEXTS, texts.encodings, strict=True))
+
+    async def encode(self, text: str) -> Encoding:
+        """Give the encoding of a golden text; raises BundleError for any other."""
+        if text not in self._known:
+            raise BundleError("The bundle has other golden texts than this version of Tidegate.")
+        return self._known[text]
 
 
 async def read_verified(
@@ -16,13 +49,13 @@ async def read_verified(
     return bundle, await check_here(bundle, encoder)
 
 
-async def check_here(bundle: Bundle, encoder: Encoder) -> float:
+async def check_here(bundle: Bundle, encoder: Reader) -> float:
     """Check that a bundle is for this encoder and scores as where it was fitted."""
     check_encoder(bundle, encoder.fingerprint)
     return check_golden(bundle, await golden_scores(bundle, encoder))
 
 
-async def golden_scores(bundle: Bundle, encoder: Encoder) -> list[list[float]]:
+async def golden_scores(bundle: Bundle, encoder: Reader) -> list[list[float]]:
     """Give what the head says here to the bundle's golden texts."""
     texts = [golden.text for golden in bundle.golden]
     return [score(bundle.head, text, await encoder.encode(text)) for text in texts]

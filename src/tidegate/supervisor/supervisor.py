@@ -21,6 +21,7 @@ from tidegate.config.configuration import Configuration
 from tidegate.errors import ConfigError, TidegateError, WorkerFailed, WorkerLost
 from tidegate.node.admin import Operations, port_of, start_admin
 from tidegate.node.data import GRACE_S
+from tidegate.node.exchange import start_exchange
 from tidegate.node.fitting import Texts
 from tidegate.node.learner import golden_texts, start_learner
 from tidegate.node.node import differences
@@ -368,6 +369,10 @@ async def running_supervisor(
         await node.start()
         await start_jobs(upkeep, owner, lambda: node.configuration, node.rebuild)
         learner = start_learner(
+            stack, upkeep, owner, lambda: node.configuration, node.rebuild, node.golden_texts
+        )
+
+        start_exchange(
             stack, upkeep, owner, lambda: node.configuration, node.rebuild, node.golden_texts
         )
 

@@ -11,6 +11,7 @@ from tidegate.adapters.logs.memory import MemoryLog
 from tidegate.api.anthropic import Messages
 from tidegate.api.app import DataApp
 from tidegate.api.arrival import ClientLeft, Limits, Receive, Scope, Send
+from tidegate.api.exchange import ExchangePaths
 from tidegate.api.feedback import FeedbackIntake
 from tidegate.api.health import Health, Readiness
 from tidegate.api.openai import Surfaces
@@ -75,6 +76,7 @@ def app(
         cast("Messages", surfaces),
         cast("PassedPaths", surfaces),
         cast("FeedbackIntake", surfaces),
+        cast("ExchangePaths", surfaces),
         health,
         SystemIds(),
         log,

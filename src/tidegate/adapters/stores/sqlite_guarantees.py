@@ -7,6 +7,7 @@ before a test row is looked at: a process that is killed at any moment has spent
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -98,6 +99,24 @@ class SqliteGuarantees:
             )
             if ledger is not None:
                 _put(connection, guarantee.task, ledger)
+
+    def extend(self, guarantee: Guarantee) -> None:
+        """Put it in place of the newest of its task, where that is the same with another end."""
+        with self._transaction() as connection:
+            newest = connection.execute(
+                "SELECT number, content FROM guarantees WHERE task = ?"
+                " ORDER BY number DESC LIMIT 1",
+                (guarantee.task,),
+            ).fetchone()
+            if newest is None:
+                return
+            number, content = newest
+            before = _GUARANTEE(content)
+            if replace(before, expires_at=guarantee.expires_at) == guarantee:
+                connection.execute(
+                    "UPDATE guarantees SET content = ? WHERE number = ?",
+                    (_ENCODE(guarantee), number),
+                )
 
     def ledger(self, task: str) -> AttemptLedger:
         """Give the attempts of a task; an empty ledger when there were none."""

@@ -14,6 +14,8 @@ import msgspec
 
 from tidegate.adapters.label_answers import TABLE, LabelAnswers
 from tidegate.adapters.label_codec import COLUMNS, INTO, RowCodec
+from tidegate.adapters.label_outbox import TABLES as OUTBOX_TABLES
+from tidegate.adapters.label_outbox import LabelOutbox
 from tidegate.adapters.sealing import TenantKeys
 from tidegate.adapters.sqlite_file import Migration, open_file, open_for_reading
 from tidegate.domain.guarantee import NoiseFloor
@@ -92,6 +94,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         """,
     ),
     TABLE,
+    OUTBOX_TABLES,
 )
 
 _FIT_BEYOND = """
@@ -128,6 +131,8 @@ class SqliteLabels:
         self._keep_rows = keep_rows
         self.answers = LabelAnswers(self._select, self._transaction, self._codec, keep_rows)
         """What feedback may label, or has."""
+        self.outbox = LabelOutbox(self._select, self._transaction, self._codec)
+        """What goes to other nodes and comes from them."""
 
     @classmethod
     def open(
@@ -156,7 +161,9 @@ class SqliteLabels:
                 f"INSERT OR IGNORE INTO labels {INTO}",
                 made,
             )
-            return connection.total_changes - before
+            new = connection.total_changes - before
+            self.outbox.put(connection, rows)
+            return new
 
     def owners(self) -> Sequence[Owner]:
         """List whose labels there are."""
@@ -237,6 +244,7 @@ class SqliteLabels:
             connection.execute("DELETE FROM labels WHERE time < ?", (now - days * 86_400.0,))
             for owner in self.owners():
                 self._bound(connection, owner)
+            self.outbox.bound(connection)
             return connection.total_changes - before
 
     def remember(self, owner: Owner, question: Question) -> None:

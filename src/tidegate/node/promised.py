@@ -1,0 +1,15 @@
+"""What the operator asks of the local answers of a task that learns."""
+
+from tidegate.config.configuration import Configuration
+from tidegate.domain.guarantee import Loss
+from tidegate.domain.label import Owner
+from tidegate.domain.promise import Promise
+from tidegate.domain.question import Question
+
+
+def promise_of(configuration: Configuration, owner: Owner, question: Question) -> Promise:
+    """Give what is asked of the task, else what is asked of all that learn."""
+    for task in configuration.tasks:
+        if task.name == owner.task and task.promise is not None:
+            return task.promise
+    return Promise(configuration.learning.max_error, loss=Loss(question.type))
