@@ -2,21 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-import re2
-
+from tidegate.domain.pattern import Pattern, compile_pattern
 from tidegate.domain.route import Rule
-from tidegate.errors import ConfigError
 from tidegate.routing.features import Features
-
-
-class Pattern(Protocol):
-    """A compiled pattern that searches in linear time."""
-
-    def search(self, text: str, /) -> object | None:
-        """Give a match or None."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +18,12 @@ class CompiledRule:
 
 def compile_rules(rules: Sequence[Rule]) -> tuple[CompiledRule, ...]:
     """Compile the patterns; raises ConfigError for one that RE2 does not take."""
-    return tuple(CompiledRule(rule, _compile(rule.pattern)) for rule in rules)
+    return tuple(
+        CompiledRule(
+            rule, None if rule.pattern is None else compile_pattern(rule.pattern, called="pattern")
+        )
+        for rule in rules
+    )
 
 
 def first_match(rules: Sequence[CompiledRule], seen: Features) -> tuple[int, Rule] | None:
@@ -53,17 +47,3 @@ def _holds(compiled: CompiledRule, seen: Features) -> bool:
 
 def _needs_match(wanted: frozenset[str], seen: Features) -> bool:
     return bool(wanted & seen.needs) if wanted else not seen.needs
-
-
-def _compile(pattern: str | None) -> Pattern | None:
-    if pattern is None:
-        return None
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        compiled: Pattern = re2.compile(pattern, options)
-    except re2.error as error:
-        # The binding gives the library's own words, as bytes.
-        reason = b" ".join(one for one in error.args if isinstance(one, bytes)).decode()
-        raise ConfigError(f"the pattern {pattern!r} is not RE2 syntax: {reason}") from error
-    return compiled

@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Protocol
 
 import msgspec
-import re2
 
+from tidegate.domain.pattern import Pattern, compile_pattern
 from tidegate.domain.question import Decision, Option, Question
 from tidegate.domain.request import Decisions
 from tidegate.domain.route import ChatTemplate
@@ -89,35 +88,10 @@ class Writing:
     """Letters beyond ASCII are escaped."""
 
 
-class Match(Protocol):
-    """Where a pattern and its group were found."""
-
-    def span(self, group: int = 0, /) -> tuple[int, int]:
-        """Give begin and end; -1 for a group that took no part."""
-        ...
-
-
-class Pattern(Protocol):
-    """A compiled template; matches in linear time."""
-
-    groups: int
-
-    def fullmatch(self, text: str, /) -> Match | None:
-        """Match all of the text."""
-        ...
-
-
 @lru_cache(maxsize=1_024)
 def compile_template(pattern: str) -> Pattern:
     """Compile a template; raises ConfigError unless it is RE2 with exactly one group."""
-    options = re2.Options()
-    options.log_errors = False
-    try:
-        compiled: Pattern = re2.compile(pattern, options)
-    except re2.error as error:
-        # The binding gives the library's own words, as bytes.
-        reason = b" ".join(one for one in error.args if isinstance(one, bytes)).decode()
-        raise ConfigError(f"the template {pattern!r} is not RE2 syntax: {reason}") from error
+    compiled = compile_pattern(pattern, called="template")
     if compiled.groups != 1:
         raise ConfigError(
             f"the template {pattern!r} has {compiled.groups} groups; exactly one must hold the text"
