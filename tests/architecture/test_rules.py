@@ -24,9 +24,8 @@ MAY_SAY_ANY = {
     "api/openapi_schemas.py",
 }
 READS_THE_ENVIRONMENT = {"config/load.py"}
-# The edges that live on after a fault: a request of either listener, a round of background work,
-# and a thread of the encoder, which hands it to the request that waits.
-MAY_SWALLOW = {"api/admin.py", "api/app.py", "node/upkeep.py", "adapters/encoder_queue.py"}
+# The edges that live on after a fault: a request of either listener, a round of background work.
+MAY_SWALLOW = {"api/admin.py", "api/app.py", "node/upkeep.py"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base"}
 
 

@@ -135,11 +135,12 @@ class OnnxEncoder:
         settings = self._settings
         tokenizer = _load_tokenizer(self._folder / manifest.tokenizer, manifest.max_tokens)
         session = open_session(self._folder / manifest.model, manifest.pooling, sums="fast")
-        queue = EncoderQueue(manifest.name, threads=settings.threads, places=settings.queue)
+        queue = EncoderQueue(
+            manifest.name, self._in_turn, threads=settings.threads, places=settings.queue
+        )
         self._state = _Opened(
             manifest, manifest.fingerprint, tokenizer, session, settings.windows, queue
         )
-        queue.start(self._in_turn)
 
     def check(self) -> None:
         """Encode the golden texts, which also warms up; raises EncoderMismatch when they differ.
