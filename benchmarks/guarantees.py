@@ -34,7 +34,8 @@ from benchmarks.harness.run import Benchmark, main
 from benchmarks.heads.quality import Bench
 from benchmarks.proofs import curves, draws, shifts, streams
 from benchmarks.proofs.scored import Predictor, Scored, measured, predictor
-from tidegate.domain.guarantee import Guarantee, LabelSource, Level, Loss, Stratum
+from tests.guarantees import a_guarantee
+from tidegate.domain.guarantee import Level, Stratum
 from tidegate.domain.promise import Promise
 from tidegate.domain.task import Task
 from tidegate.learning.audit_rows import AuditRows
@@ -105,7 +106,9 @@ def time_accept(maker: Predictor, seed: int) -> Figure:
     vectors = generator.normal(size=(64, maker.novelty.form.shape[0])).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     task = Task("t", "t", promise=Promise(ALPHA))
-    guarantee = _guarantee()
+    levels = (Level(ALPHA, 0.9, 1_000, 5, 0.8, 0.015),)
+    strata = (Stratum("language=en", 900, 800, 5, is_allowed=True),)
+    guarantee = a_guarantee(levels=levels, strata=strata)
     text = "What is my checking account's balance, and how much of it may I spend this month?"
 
     def round_p99() -> float:
@@ -224,29 +227,6 @@ def _broken(
 def _median(values: Float64) -> Figure:
     low, middle, high = np.quantile(values, (0.05, 0.5, 0.95), method="nearest")
     return Figure(float(middle), float(low), float(high))
-
-
-def _guarantee() -> Guarantee:
-    return Guarantee(
-        task="t",
-        bundle="b",
-        bundle_version="1-0",
-        encoder="e",
-        state="granted",
-        reason="",
-        mode="ltt",
-        loss=Loss("choice"),
-        unit="delivered answer",
-        labels=LabelSource("gold"),
-        delta=0.05,
-        levels=(Level(ALPHA, 0.9, 1_000, 5, 0.8, 0.015),),
-        rows=1_000,
-        attempt=1,
-        granted_at=0.0,
-        expires_at=1e9,
-        expires_after_answers=1_000_000,
-        strata=(Stratum("language=en", 900, 800, 5, is_allowed=True),),
-    )
 
 
 BENCHMARK = Benchmark("guarantees", __doc__ or "", GOALS, measure)

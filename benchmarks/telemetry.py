@@ -22,6 +22,7 @@ from benchmarks.harness.progress import Progress
 from benchmarks.harness.result import Measured
 from benchmarks.harness.rounds import Figure, over_rounds, turns
 from benchmarks.harness.run import Benchmark, main
+from tests.records import a_record
 from tidegate.adapters.clocks.system import SystemClock
 from tidegate.adapters.exporters.prometheus import render
 from tidegate.domain.answer import Usage
@@ -65,44 +66,20 @@ def forwarded(request_id: str) -> Record:
         usage=Usage(412, 87),
         cost_micro_usd=53,
     )
-    return Record(
-        request_id=request_id,
+    return a_record(
+        request_id,
         time=1_800_000_000.25,
-        tenant="acme",
-        key_id="k1",
-        surface="chat",
-        model_asked="fast",
-        route="fast",
-        status=200,
-        source="upstream",
-        tier="central",
         region="us-east",
-        upstream="openai",
         model="gpt-6-luna",
-        task=None,
-        confidence=None,
-        reason="ordered",
-        stream=False,
         duration_s=0.311,
         overhead_s=0.00041,
         phases=Phases(parse_s=0.00004, cache_s=0.00001, first_byte_s=0.305),
         attempts=(attempt,),
-        questions=(),
         input_tokens=412,
         output_tokens=87,
-        cached_input_tokens=0,
-        usage_is_estimated=False,
         cost_micro_usd=53,
-        cost_is_estimated=False,
         central_cost_micro_usd=53,
-        cache="miss",
-        lossy=(),
-        generation=1,
-        client_request_id=None,
-        trace_id=None,
         client_rtt_s=0.02,
-        abort_phase=None,
-        error=None,
     )
 
 

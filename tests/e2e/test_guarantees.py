@@ -9,11 +9,12 @@ from tests.e2e.bundle import TASK, Trained, decide, intent
 from tests.e2e.harness import Config, Gateway, running_gateway, upstream
 from tests.e2e.test_decisions import decides
 from tests.e2e.tiers import QUICK, scripted
+from tests.guarantees import a_guarantee
 from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
 from tidegate.bundles.manifest import unpack
 from tidegate.domain.bundle import Bundle
-from tidegate.domain.guarantee import Guarantee, LabelSource, Level, Loss
+from tidegate.domain.guarantee import Guarantee, Level
 
 pytestmark = pytest.mark.asyncio
 
@@ -27,24 +28,12 @@ def _config(url: str) -> Config:
 
 
 def _granted(bundle: Bundle) -> Guarantee:
-    return Guarantee(
+    return a_guarantee(
         task=TASK,
         bundle=bundle.content_hash,
         bundle_version=bundle.version,
         encoder=bundle.encoder,
-        state="granted",
-        reason="",
-        mode="ltt",
-        loss=Loss("choice"),
-        unit="delivered answer",
-        labels=LabelSource("gold"),
-        delta=0.05,
         levels=(Level(0.01, None, 0, 0, 0.0, 1.0), Level(0.05, 0.01, 500, 3, 0.9, 0.02)),
-        rows=600,
-        attempt=1,
-        granted_at=0.0,
-        expires_at=1e12,
-        expires_after_answers=1_000_000,
     )
 
 

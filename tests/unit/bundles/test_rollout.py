@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from tests.guarantees import a_guarantee
 from tidegate.bundles.rollout import Choice, before, choose, choose_for
-from tidegate.domain.guarantee import Guarantee, LabelSource, Level, Loss
 from tidegate.domain.promise import Promise
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError
@@ -30,25 +30,7 @@ def test_the_configuration_goes_before_a_pin_a_pin_before_a_guarantee_that_befor
 
 
 def test_a_verdict_chooses_only_when_it_was_granted_to_a_task_with_a_promise() -> None:
-    granted = Guarantee(
-        task="t",
-        bundle="c",
-        bundle_version="2-b",
-        encoder="e",
-        state="granted",
-        reason="",
-        mode="ltt",
-        loss=Loss("choice"),
-        unit="delivered answer",
-        labels=LabelSource("gold"),
-        delta=0.05,
-        levels=(Level(0.02, 0.95, 500, 2, 0.5, 0.018),),
-        rows=1_000,
-        attempt=1,
-        granted_at=0.0,
-        expires_at=100.0,
-        expires_after_answers=500,
-    )
+    granted = a_guarantee(bundle_version="2-b")
     promised = Task(name="t", bundle="t", promise=Promise(0.02))
 
     assert choose_for(promised, None, granted, VERSIONS).by == "guarantee"

@@ -2,17 +2,9 @@
 
 import pytest
 
+from tests.guarantees import a_guarantee
 from tidegate.cli.guarantee_view import lines, promise_of, task_of
-from tidegate.domain.guarantee import (
-    CriticalClass,
-    Guarantee,
-    Infeasible,
-    LabelSource,
-    Level,
-    Loss,
-    Mode,
-    Stratum,
-)
+from tidegate.domain.guarantee import CriticalClass, Infeasible, Level, Mode, Stratum
 from tidegate.domain.promise import Promise
 from tidegate.domain.task import Task
 from tidegate.errors import ConfigError
@@ -23,24 +15,12 @@ LACKING = Level(0.02, None, 0, 0, 0.0, 1.0, Infeasible("few", 70, 0.5, 140, None
 
 
 def _outcome(level: Level, mode: Mode = "ltt") -> Outcome:
-    made = Guarantee(
-        task="t",
-        bundle="b",
+    made = a_guarantee(
         bundle_version="3-0",
-        encoder="e",
         state="none" if level.threshold is None else "granted",
-        reason="",
         mode=mode,
-        loss=Loss("choice"),
-        unit="delivered answer",
-        labels=LabelSource("gold"),
-        delta=0.05,
         levels=(level,),
-        rows=1_000,
-        attempt=1,
-        granted_at=0.0,
         expires_at=86_400.0 * 30,
-        expires_after_answers=1_000_000,
         critical=(CriticalClass("fraud", 90, 0, 0.033),),
         strata=(Stratum("language=fr", 9, 0, 0, is_allowed=False),),
     )

@@ -10,9 +10,9 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from tests.guarantees import GRANTED
 from tests.label_rows import a_label
 from tests.records import a_record
-from tests.unit.adapters.stores.guarantees import GRANTED
 from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
 from tidegate.adapters.stores.sqlite_labels import SqliteLabels
 from tidegate.adapters.stores.sqlite_ledger import SqliteLedger

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.unit.adapters.stores.guarantees import GRANTED
+from tests.guarantees import GRANTED
 from tidegate.domain.guarantee import Guarantee
 from tidegate.gateway.shift import ShiftWatches
 from tidegate.learning.drift import tails

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tidegate.domain.guarantee import Guarantee, LabelSource, Level, Loss
+from tests.guarantees import a_guarantee
+from tidegate.domain.guarantee import Guarantee, LabelSource
 from tidegate.learning.drift import (
     RUN_LENGTH,
     LossWatch,
@@ -32,24 +33,8 @@ def _fed(watch: LossWatch, errors: list[bool]) -> LossWatch:
 
 
 def _guarantee() -> Guarantee:
-    return Guarantee(
-        task="t",
-        bundle="b",
-        bundle_version="1-0",
-        encoder="e",
-        state="granted",
-        reason="",
-        mode="ltt",
-        loss=Loss("choice"),
-        unit="delivered answer",
-        labels=LabelSource("agreement", "big", "m1"),
-        delta=0.05,
-        levels=(Level(0.02, 0.9, 800, 5, 0.8, 0.016),),
-        rows=1_000,
-        attempt=1,
-        granted_at=0.0,
-        expires_at=100.0,
-        expires_after_answers=500,
+    return a_guarantee(
+        labels=LabelSource("agreement", "big", "m1"), expires_at=100.0, expires_after_answers=500
     )
 
 

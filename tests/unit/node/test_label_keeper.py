@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from tests.guarantees import GRANTED
 from tests.label_rows import a_label
-from tests.unit.adapters.stores.guarantees import GRANTED
 from tidegate.adapters.stores.sqlite_labels import SqliteLabels
 from tidegate.domain.label import Owner
 from tidegate.node.label_keeper import LabelKeeper

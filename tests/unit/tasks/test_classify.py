@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.guarantees import a_guarantee
 from tidegate.domain.bundle import (
     Acceptance,
     Bundle,
@@ -14,7 +15,7 @@ from tidegate.domain.bundle import (
     Novelty,
     Provenance,
 )
-from tidegate.domain.guarantee import Guarantee, LabelSource, Level, Loss
+from tidegate.domain.guarantee import Level
 from tidegate.domain.question import ChoiceValue, Decision, Option, Question, Refusal
 from tidegate.domain.task import Task
 from tidegate.tasks.classify import (
@@ -201,24 +202,10 @@ def test_a_guarantee_looks_at_the_accept_score_not_at_the_confidence() -> None:
     novelty = Novelty(form, slopes, np.zeros(3, np.float32), Acceptance(0.0, 1.0, -9.0))
     plain = loaded(threshold=None, unguaranteed=False)
     bundle = replace(plain.bundle, novelty=novelty)
-    guarantee = Guarantee(
-        task="t",
+    guarantee = a_guarantee(
         bundle=bundle.content_hash,
-        bundle_version=bundle.version,
         encoder=bundle.encoder,
-        state="granted",
-        reason="",
-        mode="ltt",
-        loss=Loss("choice"),
-        unit="delivered answer",
-        labels=LabelSource("gold"),
-        delta=0.05,
         levels=(Level(0.02, 0.8, 500, 1, 0.5, 0.01),),
-        rows=1_000,
-        attempt=1,
-        granted_at=0.0,
-        expires_at=10.0,
-        expires_after_answers=1_000,
     )
     task = join(plain.task, bundle, guarantee=guarantee)
     assert covers(QUEUE, WORDING, task) is None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.adapters.stores.guarantees import GRANTED
+from tests.guarantees import GRANTED
 from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
 from tidegate.domain.guarantee import AttemptLedger
 from tidegate.errors import StateError
