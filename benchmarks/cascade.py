@@ -58,7 +58,6 @@ def measure(options: Options, progress: Progress) -> Measured:
             figures |= _figures(intents.name, found)
             notes.append(found.note)
     finally:
-        table.close()
         encoder.close()
     return Measured(figures, notes=notes)
 

@@ -36,9 +36,8 @@ def measure(
     generator = np.random.default_rng(options.seed)
     chosen = texts[: QUICK_TEXTS if options.quick else TEXTS]
     encoder = bundled_encoder(threads=1)
-    static = StaticEmbeddings(shipped_static(), shipped() / TOKENIZER)
+    static = StaticEmbeddings.open(shipped_static(), shipped() / TOKENIZER)
     try:
-        static.open()
         with_heads = _with_heads(encoder, generator)
         loop = asyncio.new_event_loop()
 
@@ -57,7 +56,6 @@ def measure(
         loop.close()
     finally:
         encoder.close()
-        static.close()
     overhead = [(full_s / alone_s - 1) * 100 for full_s, alone_s in zip(headed, alone, strict=True)]
     return {
         "heads_overhead_pct": over_rounds(overhead),

@@ -203,12 +203,9 @@ def _encode_ms(encoder: OnnxEncoder, tokens: int) -> float:
 
 def _static_us() -> float:
     table = open_static()
-    try:
-        taken = []
-        for _ in range(STATIC_RUNS):
-            began = time.perf_counter()
-            table.embed(STATIC_TEXT)
-            taken.append(time.perf_counter() - began)
-    finally:
-        table.close()
+    taken = []
+    for _ in range(STATIC_RUNS):
+        began = time.perf_counter()
+        table.embed(STATIC_TEXT)
+        taken.append(time.perf_counter() - began)
     return statistics.median(taken) * 1e6

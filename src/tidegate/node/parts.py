@@ -60,7 +60,6 @@ def open_parts(
     stack.callback(journal.close)
     encoder = open_encoder(stack, configuration, paths)
     static = open_static()
-    stack.callback(static.close)
     keys = KeyFile(paths.keys, paths.pepper)
     learning = make_learning(stack, configuration, paths, keys.load().pepper)
     clock, metrics = SystemClock(), Meter()

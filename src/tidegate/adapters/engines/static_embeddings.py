@@ -6,14 +6,14 @@ Short texts only, and so cheap that it runs on the event loop.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tidegate.adapters.static_files import Manifest, check_hash, read_static_manifest
+from tidegate.adapters.static_files import check_hash, read_static_manifest
 from tidegate.domain.encoding import StaticEncoding
-from tidegate.errors import EncoderMismatch, EngineError
+from tidegate.errors import EncoderMismatch
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -27,61 +27,44 @@ LARGEST_DEVIATION = 1e-5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Opened:
-    manifest: Manifest
-    fingerprint: str
-    tokenizer: "Tokenizer"
-    table: NDArray[np.int8]
-    scales: NDArray[np.float32]
-
-
 class StaticEmbeddings:
-    """The table in `folder`, on the tokens of `tokenizer`: build, `open`, use, `close`."""
+    """An opened table on the tokens of one tokenizer; it has nothing to close."""
 
-    def __init__(self, folder: Path, tokenizer: Path) -> None:
-        self._folder = folder
-        self._tokenizer = tokenizer
-        self._state: _Opened | None = None
+    name: str
+    """The table's own name."""
+    fingerprint: str
+    """Hash over table and tokenizer; vectors of others never mix."""
+    dimensions: int
+    """Length of the vector."""
+    _tokenizer: "Tokenizer"
+    _table: NDArray[np.int8]
+    _scales: NDArray[np.float32]
 
-    @property
-    def name(self) -> str:
-        """The table's own name."""
-        return self._opened.manifest.name
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash over table and tokenizer; vectors of others never mix."""
-        return self._opened.fingerprint
-
-    @property
-    def dimensions(self) -> int:
-        """Length of the vector."""
-        return self._opened.manifest.dimensions
-
-    def open(self) -> None:
-        """Map the files and check the golden vectors; raises EncoderMismatch."""
-        manifest = read_static_manifest(self._folder)
+    @classmethod
+    def open(cls, folder: Path, tokenizer: Path) -> Self:
+        """Map the files of a folder and check its golden vectors; raises EncoderMismatch."""
+        manifest = read_static_manifest(folder)
         for name in (manifest.table, manifest.scales):
-            check_hash(self._folder / name, manifest.files[name])
-        check_hash(self._tokenizer, manifest.tokenizer_sha256)
+            check_hash(folder / name, manifest.files[name])
+        check_hash(tokenizer, manifest.tokenizer_sha256)
         shape = (manifest.tokens, manifest.dimensions)
-        table = self._map(manifest.table, shape, np.dtype(np.int8))
-        scales = self._map(manifest.scales, shape[:1], np.dtype(np.float32))
-        self._state = _Opened(
-            manifest,
+        made = cls(
+            manifest.name,
             manifest.fingerprint,
-            _load_tokenizer(self._tokenizer),
-            table.view(np.int8),
-            scales.view(np.float32),
+            manifest.dimensions,
+            _load_tokenizer(tokenizer),
+            _map(folder / manifest.table, shape, np.dtype(np.int8)).view(np.int8),
+            _map(folder / manifest.scales, shape[:1], np.dtype(np.float32)).view(np.float32),
         )
         for golden in manifest.golden:
-            found = self.embed(golden.text)
+            found = made.embed(golden.text)
             expected = np.array(golden.vector, np.float32)
             if found is None or not _agree(found.vector[: len(expected)], expected):
                 raise EncoderMismatch(
-                    f"`{self._folder}` gives other vectors here than it promises; install the"
-                    " locked version of tokenizers"
+                    f"`{folder}` gives other vectors here than it promises; install the locked"
+                    " version of tokenizers"
                 )
+        return made
 
     def embed(self, text: str) -> StaticEncoding | None:
         """Give the vector of a short text, of length 1.
@@ -89,53 +72,39 @@ class StaticEmbeddings:
         None where there is nothing to say: a longer text, one without a token, or one that is not
         valid Unicode; the encoder then looks.
         """
-        opened = self._opened
         if len(text) > MOST_CHARACTERS:
             return None
         try:
-            ids = opened.tokenizer.encode(text, add_special_tokens=False).ids
+            ids = self._tokenizer.encode(text, add_special_tokens=False).ids
         except TypeError:
             return None
-        vector = _sum(opened, ids)
+        vector = self._sum(ids)
         return None if vector is None else StaticEncoding(vector, len(ids) + SPECIAL)
 
-    def close(self) -> None:
-        """Give the memory back."""
-        self._state = None
-
-    @property
-    def _opened(self) -> _Opened:
-        if self._state is None:
-            raise EngineError(f"the static embeddings in `{self._folder}` are not open")
-        return self._state
-
-    def _map(
-        self, name: str, shape: tuple[int, ...], kind: np.dtype[np.generic]
-    ) -> NDArray[np.generic]:
-        """Map a file, so that processes share its pages."""
-        path = self._folder / name
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise EncoderMismatch(f"`{path}` is not an npy file; install it again") from error
-        if array.shape != shape or array.dtype != kind:
-            raise EncoderMismatch(f"`{path}` holds {array.dtype} {array.shape}, expected {shape}")
-        # A plain view: indexing a memmap costs microseconds for its subclass.
-        return np.asarray(array)
+    def _sum(self, ids: list[int]) -> NDArray[np.float32] | None:
+        """v = sum_i s_i t_i / |sum_i s_i t_i|, over the tokens i of the text."""
+        if not ids:
+            return None
+        rows = np.array(ids)
+        total = self._scales[rows] @ self._table[rows].astype(np.float32)
+        length = float(np.sqrt(total @ total))
+        if length == 0.0:
+            return None
+        vector: NDArray[np.float32] = total * np.float32(1.0 / length)
+        vector.flags.writeable = False
+        return vector
 
 
-def _sum(opened: _Opened, ids: list[int]) -> NDArray[np.float32] | None:
-    """v = sum_i s_i t_i / |sum_i s_i t_i|, over the tokens i of the text."""
-    if not ids:
-        return None
-    rows = np.array(ids)
-    total = opened.scales[rows] @ opened.table[rows].astype(np.float32)
-    length = float(np.sqrt(total @ total))
-    if length == 0.0:
-        return None
-    vector: NDArray[np.float32] = total * np.float32(1.0 / length)
-    vector.flags.writeable = False
-    return vector
+def _map(path: Path, shape: tuple[int, ...], kind: np.dtype[np.generic]) -> NDArray[np.generic]:
+    """Map a file, so that processes share its pages."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise EncoderMismatch(f"`{path}` is not an npy file; install it again") from error
+    if array.shape != shape or array.dtype != kind:
+        raise EncoderMismatch(f"`{path}` holds {array.dtype} {array.shape}, expected {shape}")
+    # A plain view: indexing a memmap costs microseconds for its subclass.
+    return np.asarray(array)
 
 
 def _agree(found: NDArray[np.float32], expected: NDArray[np.float32]) -> bool:

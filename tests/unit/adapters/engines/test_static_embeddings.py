@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +14,15 @@ from scripts.encoder.static import LARGEST_BYTES, frequency_weights, reduce
 from tidegate.adapters.encoder_files import MANIFEST, shipped
 from tidegate.adapters.engines.static_embeddings import MOST_CHARACTERS, StaticEmbeddings
 from tidegate.adapters.static_files import read_static_manifest, shipped_static
-from tidegate.errors import EncoderMismatch, EncoderUnusable, EngineError
+from tidegate.errors import EncoderMismatch, EncoderUnusable
 
 TOKENIZER = shipped() / "tokenizer.json"
 TEXT = "where is my parcel?"
 
 
 @pytest.fixture(scope="module")
-def embeddings() -> Iterator[StaticEmbeddings]:
-    opened = StaticEmbeddings(shipped_static(), TOKENIZER)
-    opened.open()
-    yield opened
-    opened.close()
+def embeddings() -> StaticEmbeddings:
+    return StaticEmbeddings.open(shipped_static(), TOKENIZER)
 
 
 @pytest.fixture
@@ -104,7 +101,7 @@ def test_a_changed_table_is_refused(folder: Path) -> None:
     (folder / "table.int8.npy").write_bytes(table[:-1] + bytes([table[-1] ^ 1]))
 
     with pytest.raises(EncoderMismatch, match="is not the file"):
-        StaticEmbeddings(folder, TOKENIZER).open()
+        StaticEmbeddings.open(folder, TOKENIZER)
 
 
 def test_another_tokenizer_is_refused(tmp_path: Path) -> None:
@@ -112,7 +109,7 @@ def test_another_tokenizer_is_refused(tmp_path: Path) -> None:
     other.write_bytes(TOKENIZER.read_bytes() + b" ")
 
     with pytest.raises(EncoderMismatch, match=r"tokenizer\.json` is not the file"):
-        StaticEmbeddings(shipped_static(), other).open()
+        StaticEmbeddings.open(shipped_static(), other)
 
 
 @pytest.mark.parametrize("name", [MANIFEST, "table.int8.npy", "scales.npy"])
@@ -120,7 +117,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
 
     with pytest.raises(EncoderMismatch, match=name):
-        StaticEmbeddings(folder, TOKENIZER).open()
+        StaticEmbeddings.open(folder, TOKENIZER)
 
 
 @pytest.mark.parametrize(
@@ -139,15 +136,7 @@ def test_a_manifest_that_does_not_fit_is_refused(
     rewrite(folder, change)
 
     with pytest.raises(error):
-        StaticEmbeddings(folder, TOKENIZER).open()
-
-
-def test_it_must_be_open() -> None:
-    embeddings = StaticEmbeddings(shipped_static(), TOKENIZER)
-    embeddings.close()
-
-    with pytest.raises(EngineError, match="not open"):
-        embeddings.embed(TEXT)
+        StaticEmbeddings.open(folder, TOKENIZER)
 
 
 def test_heavy_libraries_are_imported_when_it_opens() -> None:
