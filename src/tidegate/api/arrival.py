@@ -24,6 +24,9 @@ Send = Callable[[Message], Awaitable[None]]
 KEY_HEADER = b"x-tidegate-key"
 """The gateway's key, for clients whose `Authorization` is the upstream's (`passthrough`)."""
 
+REGION_KEY = "tidegate.region"
+"""Of an ASGI scope: where the client is, as a trusted proxy says."""
+
 _DIALECT_HEADERS = {name: name.encode() for name in ("anthropic-version", "anthropic-beta")}
 """Of the client's dialect: they go with the request where it is relayed."""
 
@@ -119,6 +122,7 @@ def context(
         cache=parse_cache_control(headers.get(b"cache-control")),
         parse_s=parse_s,
         max_error=_max_error(headers.get(b"x-tidegate-max-error")),
+        region=scope.get(REGION_KEY),
     )
 
 

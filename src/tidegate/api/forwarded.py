@@ -1,9 +1,11 @@
-"""Who the client is behind trusted proxies: X-Forwarded-For and -Proto, or Forwarded (RFC 7239).
+"""Who the client is behind trusted proxies, and where, by what these write into headers.
 
+X-Forwarded-For and -Proto, or Forwarded (RFC 7239); the region has a header of the proxy's own.
 Read from the right: each proxy appends whom it spoke with, so only what trusted proxies wrote is
 believed. One of the two headers is listened to, since proxies pass the other on as it came.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -14,6 +16,8 @@ Scheme = Literal["http", "https"]
 Address = IPv4Address | IPv6Address
 ForwardedHeader = Literal["x-forwarded-for", "forwarded"]
 
+_REGION = re.compile(r"[a-z0-9][a-z0-9_.-]{0,31}")
+"""Of what is longer or holds anything else nothing is believed."""
 MOST_HOPS = 32
 """Proxies in a row that are followed; a longer chain ends at the last of them."""
 
@@ -33,6 +37,8 @@ class Forwarding:
     trusted: tuple[Network, ...] = ()
     """Networks of the proxies; without any, headers say nothing."""
     header: ForwardedHeader = "x-forwarded-for"
+    region_header: str | None = None
+    """In which the nearest proxy says where the client is; in lower case."""
 
     def client(
         self, peer: str | None, scheme: Scheme, headers: Iterable[tuple[bytes, bytes]]
@@ -51,6 +57,17 @@ class Forwarding:
         stated = next(_from_right(values[b"x-forwarded-proto"]), "")
         hops = ((_address(text), stated) for text in chain)
         return self._follow(nearest, _scheme(stated) or scheme, hops)
+
+    def region(self, peer: str | None, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+        """Give the region that a trusted `peer` states; of several headers the last counts."""
+        nearest = _address(peer or "")
+        if self.region_header is None or nearest is None or not self._trusts(nearest):
+            return None
+        wanted, found = self.region_header.encode(), ""
+        for name, value in headers:
+            if name == wanted:
+                found = value.decode("latin-1").strip().lower()
+        return found if _REGION.fullmatch(found) else None
 
     def _by_forwarded(self, nearest: Address, scheme: Scheme, chain: Iterator[str]) -> Client:
         elements = (_pairs(text) for text in chain)

@@ -1,6 +1,6 @@
 """Tells an application who the client is, by `forwarded.py`, where it would see a proxy."""
 
-from tidegate.api.arrival import Receive, Scope, Send
+from tidegate.api.arrival import REGION_KEY, Receive, Scope, Send
 from tidegate.api.forwarded import Forwarding
 from tidegate.api.listener import App
 
@@ -16,6 +16,7 @@ class ForwardedApp:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         address, _ = scope.get("client") or (None, 0)
+        scope[REGION_KEY] = self._forwarding.region(address, scope["headers"])
         client = self._forwarding.client(address, scope["scheme"], scope["headers"])
         scope["scheme"] = client.scheme
         if client.address != address:

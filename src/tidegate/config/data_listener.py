@@ -88,6 +88,15 @@ class DataListenerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
             " pass it on as clients sent it."
         ),
     ] = "x-forwarded-for"
+    region_header: Annotated[
+        Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None,
+        Meta(
+            description="Header in which a trusted proxy says where the client is, such as"
+            " `cf-ipcountry`: the region by which guarantees part requests. It has to be one that"
+            " the proxy sets itself and does not pass on. Default: none, every request counts to"
+            " `node.region`."
+        ),
+    ] = None
     cors: Annotated[
         CorsSettings | None, Meta(description="Calls from browsers. Default: refused.")
     ] = None
@@ -114,9 +123,18 @@ def configure_client_side(
     settings: DataListenerSettings, document: Document, folder: Path
 ) -> ClientSide:
     """Turn the settings into values; what is wrong is reported to the document."""
+    region_header = settings.region_header
+    if region_header is not None and not settings.trusted_proxies:
+        document.report(
+            (*_HERE, "region_header"),
+            "`listeners.data.region_header` is believed of trusted proxies only; list them under"
+            " `trusted_proxies`",
+        )
     return ClientSide(
         forwarding=Forwarding(
-            _networks(settings.trusted_proxies, document), settings.forwarded_header
+            _networks(settings.trusted_proxies, document),
+            settings.forwarded_header,
+            None if region_header is None else region_header.lower(),
         ),
         cors=None if settings.cors is None else _cors(settings.cors, document),
         sse_ping_s=settings.sse_ping_s,

@@ -85,6 +85,8 @@ class Context(msgspec.Struct, frozen=True):
     max_error: float | None = None
     """Share of local answers that the client allows to be wrong; it may only be stricter than the
     operator. None: the operator's own holds."""
+    region: str | None = None
+    """Where the client is, as a trusted proxy says; None: counted to the node's own region."""
 
 
 class Request(msgspec.Struct, frozen=True):
