@@ -206,12 +206,9 @@ def _content_hash(text: bytes) -> str:
 
 def _parts(manifest: Manifest) -> list[str]:
     """List the files that the parts of this manifest need."""
-    optional = (
-        (manifest.ngrams, ngrams_part.FILE),
-        (manifest.static, static_part.FILE),
-        (manifest.novelty, novelty_part.FILE),
-    )
-    return [head_part.FILE, *(file for entry, file in optional if entry is not None)]
+    ngrams = [] if manifest.ngrams is None else [ngrams_part.FILE]
+    novelty = [] if manifest.novelty is None else [novelty_part.FILE]
+    return [head_part.FILE, *ngrams, *static_part.names(manifest.static), *novelty]
 
 
 def _entries(files: Mapping[str, bytes]) -> tuple[FileEntry, ...]:
@@ -241,5 +238,10 @@ def _check_files(manifest: Manifest, files: Mapping[str, bytes], where: str) -> 
 
 def _check_golden(golden: tuple[Golden, ...], labels: int, where: str) -> None:
     for one in golden:
-        if len(one.probabilities) != labels or not all(0.0 <= p <= 1.0 for p in one.probabilities):
-            raise BundleError(f"{where}: golden scores must be one probability a label.")
+        for scores in (one.probabilities, one.static):
+            if scores is not None and not _is_one_a_label(scores, labels):
+                raise BundleError(f"{where}: golden scores must be one probability a label.")
+
+
+def _is_one_a_label(scores: tuple[float, ...], labels: int) -> bool:
+    return len(scores) == labels and all(0.0 <= one <= 1.0 for one in scores)

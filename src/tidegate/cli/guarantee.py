@@ -11,8 +11,9 @@ def guarantee(
     labels: Annotated[
         Path,
         typer.Option(
-            help="JSON lines: text, label (null: fits none), optionally family. You vouch that"
-            " the bundle was not fitted on them."
+            help="JSON lines: text, label (null: fits none), optionally family and region; labels"
+            " by task where several are promised together. You vouch that the bundle was not"
+            " fitted on them."
         ),
     ],
     max_error: Annotated[
@@ -40,16 +41,18 @@ def guarantee(
     from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
     from tidegate.adapters.stores.state_directory import open_state_directory
     from tidegate.cli.configured import Overrides, configured
-    from tidegate.cli.guarantee_view import INFEASIBLE, promise_of, report, task_of
+    from tidegate.cli.guarantee_view import INFEASIBLE, company_of, promise_of, report, task_of
     from tidegate.cli.train_view import progress, read_rows_file
     from tidegate.config.load import default_state_directory
     from tidegate.node.encoders import open_encoder
-    from tidegate.node.proving import Trial, prove
+    from tidegate.node.proving import Engines, Trial, prove
+    from tidegate.node.static_training import open_static
 
     configuration = configured(config, Overrides())()
     known = task_of(configuration.tasks, task)
     promise = promise_of(known, max_error=max_error, delta=delta)
-    trial = Trial(known, promise, read_rows_file(labels), str(labels), time.time())
+    others = company_of(known, configuration.tasks)
+    trial = Trial(known, promise, read_rows_file(labels), str(labels), time.time(), others)
     paths = open_state_directory(state or default_state_directory())
     cores = len(os.sched_getaffinity(0))
     encoder = open_encoder(configuration.encoder_source, paths.root, cores)
@@ -58,7 +61,7 @@ def guarantee(
         with progress() as advance:
             outcome = prove(
                 trial,
-                encoder,
+                Engines(encoder, open_static()),
                 BundleFolder(paths.bundles),
                 store,
                 lambda done, total: advance("encode", done, total),

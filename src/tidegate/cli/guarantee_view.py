@@ -24,6 +24,17 @@ def task_of(tasks: Sequence[Task], name: str) -> Task:
     return found[0]
 
 
+def company_of(task: Task, tasks: Sequence[Task]) -> tuple[Task, ...]:
+    """Give the tasks that are promised together with this one, which has to be their first."""
+    names = () if task.promise is None else task.promise.together
+    if names and names[0] != task.name:
+        raise ConfigError(
+            f"`{task.name}` is promised together with `{names[0]}`:"
+            f" tidegate guarantee {names[0]} --labels FILE"
+        )
+    return tuple(task_of(tasks, name) for name in names[1:])
+
+
 def promise_of(task: Task, *, max_error: float | None, delta: float | None) -> Promise:
     """Give what is to be shown: as configured, with what the command line says instead."""
     promise = task.promise
@@ -59,6 +70,11 @@ def lines(outcome: Outcome) -> list[str]:
     ]
     if outcome.truncated:
         told.append(f"  {outcome.truncated} rows are longer than the encoder reads; left out")
+    if made.static_from is not None:
+        told.append(
+            "  static embeddings first, from accept score"
+            f" {made.static_from:.4f}; tested as one with the encoder"
+        )
     for level in made.levels:
         told += _level(made, level)
     told += [
@@ -79,10 +95,10 @@ def _headline(made: Guarantee) -> str:
         return "nothing can be promised with these rows"
     if made.mode == "crc":
         return f"wrong local answers are at most {made.own.alpha:.2%} of all requests, on average"
-    return (
-        f"at most {made.own.alpha:.2%} of local answers are wrong, with confidence"
-        f" {1 - made.delta:.0%}"
-    )
+    what = "local answers are wrong"
+    if made.together:
+        what = f"requests have any local answer of {', '.join(made.together)} wrong"
+    return f"at most {made.own.alpha:.2%} of {what}, with confidence {1 - made.delta:.0%}"
 
 
 def _level(made: Guarantee, level: Level) -> list[str]:

@@ -17,7 +17,7 @@ from tidegate.domain.guarantee import Guarantee
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
 from tidegate.node.verified import read_verified
-from tidegate.ports.encoder import Encoder
+from tidegate.ports.encoder import Encoder, StaticTable
 
 Stage = Literal["no bundle", "serving unguaranteed", "not served", "unusable"]
 
@@ -52,6 +52,7 @@ class Shelf:
     bundles: BundleFolder
     pins: Mapping[str, str]
     encoder: Encoder
+    table: StaticTable
     guarantee: Callable[[str], Guarantee | None]
     """Gives the newest verdict on a task."""
 
@@ -120,7 +121,7 @@ def _first_usable(
     wrong = ""
     for version in versions:
         try:
-            reading = read_verified(shelf.bundles, task.bundle, version, shelf.encoder)
+            reading = read_verified(shelf.bundles, task.bundle, version, shelf.encoder, shelf.table)
             return asyncio.run(reading), wrong
         except (BundleError, StateError) as error:
             wrong = wrong or str(error)

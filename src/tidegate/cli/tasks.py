@@ -32,6 +32,7 @@ def tasks(
     from tidegate.cli.task_view import Shelf, TaskState, listing, states
     from tidegate.config.load import default_state_directory
     from tidegate.node.encoders import open_encoder
+    from tidegate.node.static_training import open_static
     from tidegate.node.stock import Stock
 
     paths = StatePaths(state or default_state_directory())
@@ -41,7 +42,7 @@ def tasks(
         encoder = open_encoder(configuration.encoder_source, paths.root, threads=1)
         try:
             bundles, pins = BundleFolder(paths.bundles), PinFile(paths.pins).load()
-            shelf = Shelf(bundles, pins, encoder, Stock(paths).guarantee)
+            shelf = Shelf(bundles, pins, encoder, open_static(), Stock(paths).guarantee)
             found = states(configuration.tasks, shelf)
         finally:
             encoder.close()

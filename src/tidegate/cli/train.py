@@ -19,6 +19,13 @@ def train(
     licence: Annotated[
         str | None, typer.Option(help="What you state about the rows; kept in the bundle.")
     ] = None,
+    zone: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Residency zone that the rows belong to; may stand several times. Kept in the"
+            " bundle. Default: that of the node."
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="Configuration; default `tidegate.yaml` here.")
     ] = None,
@@ -51,6 +58,7 @@ def train(
         now=time.time(),
         licence=licence,
         pooling=known.pooling if known else "mean",
+        zones=tuple(sorted(set(zone or (configuration.place.zone,)))),
     )
     paths = open_state_directory(state or default_state_directory())
     cores = len(os.sched_getaffinity(0))
@@ -60,7 +68,6 @@ def train(
         with progress() as advance:
             trained = run(job, encoder, BundleFolder(paths.bundles), advance, table=table)
     finally:
-        table.close()
         encoder.close()
     took_s = time.perf_counter() - started
     if json:

@@ -28,7 +28,7 @@ from tidegate.config.routes import (
 )
 from tidegate.config.schema import AdminListenerSettings, Settings
 from tidegate.config.sinks import Surroundings, configure_sinks
-from tidegate.config.tasks import configure_tasks
+from tidegate.config.tasks import configure_tasks, refuse_together
 from tidegate.config.telemetry import configure_tracing
 from tidegate.config.upstreams import (
     choose_upstream,
@@ -160,6 +160,8 @@ def _configure(
     known = upstream_names(document)
     tasks = configure_tasks(settings.tasks, document)
     routes = configure_routes(settings.routes, document, Known(known, settings.tasks))
+    if any(route.learns for route in routes):
+        refuse_together(settings.tasks, document)
     task_targets = {
         name: targets(task.upstreams, document, ("tasks", name, "upstreams"), known)
         for name, task in settings.tasks.items()

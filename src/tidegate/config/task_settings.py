@@ -123,6 +123,17 @@ class GuaranteeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             " shown on rows of their own, as in `[fraud]`."
         ),
     ] = ()
+    together: Annotated[
+        tuple[Name, ...],
+        Meta(
+            max_length=15,
+            description="Other tasks whose questions come in the same requests. `max_error` then"
+            " bounds the share of requests in which any of these answers is wrong, and all of them"
+            " are answered here or none is. They take this task's promise: give them no"
+            " `max_error` of their own. Tested by `tidegate guarantee` on a file of requests; a"
+            " node that learns from traffic promises each question by itself, and refuses this.",
+        ),
+    ] = ()
     expires_after_days: Annotated[
         float, Meta(gt=0, le=366, description="Age at which it expires. Default 30.")
     ] = 30.0

@@ -1,6 +1,8 @@
 """Settings of tasks to `domain.task.Task`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 from tidegate.config.document import Document
 from tidegate.config.problem import Path, spell
@@ -13,14 +15,64 @@ from tidegate.config.task_settings import (
 )
 from tidegate.domain.guarantee import Loss
 from tidegate.domain.promise import DAY_S, Promise
-from tidegate.domain.question import Option, Question
+from tidegate.domain.question import ChoiceValue, Option, Question
 from tidegate.domain.task import Task
 from tidegate.learning.rows import options
 
 
 def configure_tasks(tasks: Mapping[str, TaskSettings], document: Document) -> tuple[Task, ...]:
     """Make the tasks; what is wrong is reported to `document`."""
-    return tuple(_task(name, settings, document) for name, settings in tasks.items())
+    made = {name: _task(name, settings, document) for name, settings in tasks.items()}
+    for name, settings in tasks.items():
+        if settings.guarantee.together:
+            _promise_together(name, settings, made, document)
+    return tuple(made.values())
+
+
+def _promise_together(
+    name: str, settings: TaskSettings, made: dict[str, Task], document: Document
+) -> None:
+    """Give a promise to all tasks that share it; what is wrong is reported."""
+    path: Path = ("tasks", name, "guarantee", "together")
+    promise, others = made[name].promise, settings.guarantee.together
+    if promise is None:
+        document.report(path, f"`{spell(path)}` needs `max_error` beside it")
+        return
+    for here, other in document.entries(path, others):
+        problem = _no_company(other, made, name)
+        if problem is not None:
+            document.report(here, f"`{spell(here)}` is `{other}`, {problem}")
+            return
+    shared = replace(promise, together=(name, *others))
+    known = {label for one in shared.together for label in _options(made[one])}
+    critical: Path = ("tasks", name, "guarantee", "critical")
+    _check_critical(shared.loss.critical, known, document, critical)
+    for one in shared.together:
+        made[one] = replace(made[one], promise=shared)
+
+
+def refuse_together(tasks: Mapping[str, TaskSettings], document: Document) -> None:
+    """Report tasks that are promised together on a node that learns."""
+    for name, settings in tasks.items():
+        path: Path = ("tasks", name, "guarantee", "together")
+        if settings.guarantee.together:
+            document.report(
+                path,
+                f"`{spell(path)}` is tested on files of requests; a route with `learn: true`"
+                " promises each question by itself, so leave one of them out",
+            )
+
+
+def _no_company(other: str, made: Mapping[str, Task], name: str) -> str | None:
+    """Tell why a task cannot be promised together with another."""
+    task = made.get(other)
+    if task is None or other == name:
+        return "which is no other task"
+    if task.question is None or made[name].question is None:
+        return "but both need a `question`, so that it is known what a request asks"
+    if task.promise is not None or task.threshold is not None:
+        return "which has a promise or a threshold of its own; leave that out"
+    return None
 
 
 def _task(name: str, settings: TaskSettings, document: Document) -> Task:
@@ -72,15 +124,19 @@ def _promise(
             f"`{spell((*path, 'max_error'))}` computes the threshold that it needs; leave"
             " `threshold` and `unguaranteed` out",
         )
-    for here, value in document.entries((*path, "client_max_errors"), settings.client_max_errors):
+    for at, value in document.entries((*path, "client_max_errors"), settings.client_max_errors):
         if value > own:
             document.report(
-                here,
-                f"`{spell(here)}` is {value:g}, looser than `max_error` {own:g}; clients may ask"
+                at,
+                f"`{spell(at)}` is {value:g}, looser than `max_error` {own:g}; clients may ask"
                 " for less error only",
             )
-    _check_critical(ask.critical, asked, document, (*path, "guarantee", "critical"))
-    kind = asked.type if asked else "choice"
+    if asked is not None and not ask.together:
+        here: Path = (*path, "guarantee", "critical")
+        _check_critical(ask.critical, set(options(asked)), document, here)
+    kind: Literal["choice", "predicate", "score", "request"] = asked.type if asked else "choice"
+    if ask.together:
+        kind = "request"
     return Promise(
         max_error=own,
         delta=1.0 - settings.confidence,
@@ -95,14 +151,15 @@ def _promise(
 
 
 def _check_critical(
-    labels: Sequence[str | bool], asked: Question | None, document: Document, path: Path
+    labels: Sequence[ChoiceValue], known: set[ChoiceValue], document: Document, path: Path
 ) -> None:
-    if asked is None:
-        return
-    known = options(asked)
     for here, label in document.entries(path, labels):
         if label not in known:
             document.report(here, f"{label!r} in `{spell(path)}` is no option of the question")
+
+
+def _options(task: Task) -> tuple[ChoiceValue, ...]:
+    return () if task.question is None else options(task.question)
 
 
 def question(settings: QuestionSettings, document: Document, path: Path) -> Question:

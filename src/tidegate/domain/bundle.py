@@ -87,6 +87,8 @@ class StaticHead:
     threshold: float
     """Least confidence at which it answers before the encoder looks (`learning/cascade.py`)."""
     metrics: StaticMetrics
+    novelty: "Novelty | None" = None
+    """Makes an accept score of its confidence; None: it answers nothing under a guarantee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Novelty:
     """
 
     form: Float32
-    """Square, in the encoder's dimensions; read-only."""
+    """Square, in the dimensions of the vectors; read-only."""
     slopes: Float32
     """One row a label; read-only."""
     offsets: Float32
@@ -152,14 +154,21 @@ class Provenance:
     sha256: str
     """Of the label file, or of the names of the label rows."""
     rows: int
+    zones: tuple[str, ...] = ()
+    """Residency zones that the rows came from; empty when nothing was stated."""
+    upstream: str | None = None
+    """Who gave the labels, and its model; None for a file."""
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """A fixed text and the probabilities that the head gave it where it was fitted."""
+    """A fixed text and the probabilities that the heads gave it where they were fitted."""
 
     text: str
     probabilities: tuple[float, ...]
+    static: tuple[float, ...] | None = None
+    """Of the static head; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

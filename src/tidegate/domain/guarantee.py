@@ -4,7 +4,7 @@ A guarantee is not part of a bundle: bundles never change, guarantees are grante
 expire. How one is reached is `learning/guarantee.py`; `docs/guarantees.md` has it in plain words.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from tidegate.domain.question import ChoiceValue
@@ -31,6 +31,10 @@ class Loss:
     """Scores: how many levels off still count as right."""
     critical: tuple[ChoiceValue, ...] = ()
     """Labels whose rows are also bounded by themselves: P(answered here as another | truly it)."""
+
+    def of(self, question: Literal["choice", "predicate", "score"]) -> "Loss":
+        """Give the loss of one question of the request; any other loss is that already."""
+        return replace(self, kind=question) if self.kind == "request" else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,12 @@ class Guarantee:
     """Counts the changes of `audit_share`; rows of different shares are different samples."""
     tails: Tails | None = None
     """None: traffic is not watched without labels."""
+    together: tuple[str, ...] = ()
+    """Tasks whose questions were tested as one request, this one among them; they are answered here
+    all or none."""
+    static_from: float | None = None
+    """Accept score from which on static embeddings settle a question and the encoder does not look:
+    that pair was tested as one classifier. None: the encoder alone was."""
 
     @property
     def own(self) -> Level:

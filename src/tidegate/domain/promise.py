@@ -22,6 +22,9 @@ class Promise:
     loss: Loss = field(default_factory=lambda: Loss("choice"))
     unit: Unit = "delivered answer"
     labels: LabelKind = "agreement"
+    together: tuple[str, ...] = ()
+    """Tasks whose questions come in one request and are promised as one, the first being the one
+    that states the promise; empty: the task by itself."""
     expires_after_s: float = 30 * DAY_S
     expires_after_answers: int = 1_000_000
 

@@ -344,7 +344,7 @@ def _seen(draft: Draft, body: bytes, shapes: Shapes) -> Seen | None:
         encoder=generation.encoder,
         generation=generation.number,
         zone=generation.place.zone,
-        region=generation.place.region,
+        region=draft.region,
         is_drawn=draft.is_drawn,
         is_cached=is_cached,
         upstream=draft.upstream or "",

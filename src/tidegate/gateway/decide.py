@@ -14,7 +14,7 @@ from tidegate.domain.question import Decision, QuestionTrace, Refusal
 from tidegate.domain.request import Decisions
 from tidegate.errors import DeadlineExceeded, NoAnswer
 from tidegate.gateway.execute import Executor
-from tidegate.gateway.heads import Looked, look
+from tidegate.gateway.heads import CONFIDENT, Looked, look
 from tidegate.gateway.record import Draft
 from tidegate.gateway.settle import settled
 from tidegate.ports.clock import Clock
@@ -38,7 +38,7 @@ class Decider:
         draft.questions = looked.traces
         if not parts.upward:
             _note_local(draft, looked, parts)
-            draft.reason = "confident"
+            draft.reason = _why_here(looked)
             draft.answers = merge(parts, ())
             return replace(self._encoded(draft, ask, draft.answers), lossy=_cut(looked))
         if len(parts.upward) == len(ask.questions):
@@ -107,6 +107,12 @@ def _note_local(draft: Draft, looked: Looked, parts: Split) -> None:
     draft.model = f"tidegate/{first.bundle}"
     draft.usage = looked.usage
     draft.confidence = min(decision.confidence for decision in parts.local.values())
+
+
+def _why_here(looked: Looked) -> str:
+    """Say why the whole request was answered here; static embeddings, where they gave it all."""
+    reasons = {trace.reason for trace in looked.traces}
+    return reasons.pop() if len(reasons) == 1 else CONFIDENT
 
 
 def _cut(looked: Looked) -> tuple[str, ...]:

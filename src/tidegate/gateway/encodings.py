@@ -1,4 +1,4 @@
-"""What the encoder says about the texts of one request: each distinct text is encoded once.
+"""What the engines say about the texts of one request: each distinct text is read once by each.
 
 Made with the first stage that asks and shared by all that follow (look-up, routing, guardrails,
 tasks). Stages ask one after another.
@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from tidegate.domain.encoding import Encoding, Wants
+from tidegate.domain.encoding import Encoding, StaticEncoding, Wants
 from tidegate.ports.clock import Clock
-from tidegate.ports.encoder import Encoder
+from tidegate.ports.encoder import Encoder, StaticTable
 
 T = TypeVar("T")
 
@@ -18,11 +18,18 @@ T = TypeVar("T")
 class Encodings:
     """The encodings of one request, kept as long as it."""
 
-    def __init__(self, encoder: Encoder, deadline: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        deadline: float,
+        clock: Clock,
+        static: StaticTable | None = None,
+    ) -> None:
         """`deadline`, in monotonic seconds, is that of the request."""
         self.encoder = encoder
+        self.static = static
         self.local_s = 0.0
-        """Seconds spent on encoding, without those in the queue."""
+        """Seconds spent on encoding, by static embeddings too, without those in the queue."""
         self.queue_s = 0.0
         """Seconds in the queue; where texts waited side by side, their mean."""
         self.windows = 0
@@ -30,7 +37,18 @@ class Encodings:
         self._deadline = deadline
         self._clock = clock
         self._known: dict[str, Encoding] = {}
+        self._known_static: dict[str, StaticEncoding | None] = {}
         self._queued_s = 0.0
+
+    def static_of(self, text: str) -> StaticEncoding | None:
+        """Give the static embedding of one text; None where the encoder has to look."""
+        if self.static is None:
+            return None
+        if text not in self._known_static:
+            started = self._clock.monotonic()
+            self._known_static[text] = self.static.embed(text)
+            self.local_s += max(0.0, self._clock.monotonic() - started)
+        return self._known_static[text]
 
     async def of(self, text: str, wants: Wants = "vector") -> Encoding:
         """Give the encoding of one text; raises what the encoder raises."""

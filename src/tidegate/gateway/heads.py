@@ -1,4 +1,7 @@
-"""Asks this node's own heads: one pass of the encoder, then every head that covers a question."""
+"""Asks this node's own heads: one pass of the encoder, then every head that covers a question.
+
+Static embeddings look first, where they may settle a question by themselves.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +18,12 @@ from tidegate.gateway.record import Draft
 from tidegate.ports.clock import Clock
 from tidegate.statistics.language import language
 from tidegate.tasks.accept import Asked
+from tidegate.tasks.cascade import Settled
 from tidegate.tasks.classify import LoadedTask, NotConfident, find, judge, read
+from tidegate.tasks.together import hold_together
 
 CONFIDENT = "confident"
 BY_STATIC = "confident by static embeddings"
-SURE = 1.0
-"""Accept score of what static embeddings settle: in no lower tail."""
 TOO_LONG = "the text is longer than the encoder reads"
 
 
@@ -48,17 +51,17 @@ async def look(draft: Draft, ask: Decisions, clock: Clock) -> Looked:
     found = _coverage(ask, tasks)
     if ask.text is None or all(isinstance(one, str) for one in found):
         return _unseen(ask, found)
-    asked = _asked(draft, ask.text, found, clock)
-    first = first_look(generation.static, ask, found, asked)
-    if first.settles(found):
-        return _scored(generation, ask, found, None, (first, asked))
     encodings = draft.read_with(generation.encoder, clock)
     if encodings is None:
         return _unseen(ask, found)
+    asked = _asked(draft, ask.text, found, clock)
+    first = first_look(encodings.static_of, ask, found, asked)
     try:
+        if first.settles(found):
+            return _scored(generation, ask, found, None, (first, asked))
         encoding = await encodings.of(ask.text)
     except (EngineError, DeadlineExceeded) as error:
-        left = [one if i in first.decisions else str(error) for i, one in enumerate(found)]
+        left = [one if i in first.settled else str(error) for i, one in enumerate(found)]
         return _scored(generation, ask, left, None, (first, asked))
     finally:
         draft.note(encodings)
@@ -76,8 +79,7 @@ def _asked(draft: Draft, text: str, found: Sequence[LoadedTask | str], clock: Cl
     guarantees = [one.guarantee for one in found if isinstance(one, LoadedTask)]
     strata: tuple[str, ...] = ()
     if any(one is not None and one.strata for one in guarantees):
-        region = draft.generation.place.region
-        strata = (f"language={language(text)}", f"region={region}")
+        strata = (f"language={language(text)}", f"region={draft.region}")
     return Asked(clock.now(), draft.request.context.max_error, strata)
 
 
@@ -104,41 +106,43 @@ def _scored(
     open_ = {
         index: one
         for index, one in enumerate(found)
-        if isinstance(one, LoadedTask) and index not in first.decisions
+        if isinstance(one, LoadedTask) and index not in first.settled
     }
     asked = {one.bundle.content_hash: one.bundle.head for one in open_.values()}
     scored = {} if encoding is None else generation.heads.score(asked, ask.text or "", encoding)
-    outcomes: list[Decision | NotConfident | str] = []
-    traces: list[QuestionTrace] = []
+    said_to: list[Decision | NotConfident | str] = []
     for index, (question, loaded) in enumerate(zip(ask.questions, found, strict=True)):
         if isinstance(loaded, str):
-            outcomes.append(loaded)
-            traces.append(QuestionTrace(question.type, "upstream", loaded))
+            said_to.append(loaded)
             continue
-        settled = first.decisions.get(index)
-        outcome: Decision | NotConfident
+        settled = first.settled.get(index)
         if settled is None:
             vector = None if encoding is None else encoding.vector
             scores = scored[loaded.bundle.content_hash]
-            decision, said = read(question, loaded, scores, vector)
-            outcome = judge(loaded, decision, said, asked_by)
-            generation.learned.shifts.observe(loaded.guarantee, said.score)
-        else:
-            outcome = settled
-            generation.learned.shifts.observe(loaded.guarantee, SURE)
-        outcomes.append(outcome)
-        traces.append(
-            _trace(question, loaded, outcome, CONFIDENT if settled is None else BY_STATIC)
+            decision, said = read(question, loaded, scores, vector, loaded.bundle.novelty)
+            settled = Settled(judge(loaded, decision, said, asked_by), said.score)
+        generation.learned.shifts.observe(loaded.guarantee, settled.score)
+        said_to.append(settled.outcome)
+    outcomes = hold_together(found, said_to)
+    traces = tuple(
+        _trace(question, loaded, outcome, BY_STATIC if index in first.settled else CONFIDENT)
+        for index, (question, loaded, outcome) in enumerate(
+            zip(ask.questions, found, outcomes, strict=True)
         )
+    )
     if encoding is None:
-        return Looked(tuple(outcomes), tuple(traces), Usage(first.token_count, 0))
-    usage = Usage(encoding.token_count, 0)
-    return Looked(tuple(outcomes), tuple(traces), usage, encoding.is_truncated)
+        return Looked(outcomes, traces, Usage(first.token_count, 0))
+    return Looked(outcomes, traces, Usage(encoding.token_count, 0), encoding.is_truncated)
 
 
 def _trace(
-    question: Question, loaded: LoadedTask, outcome: Decision | NotConfident, sure: str
+    question: Question,
+    loaded: LoadedTask | str,
+    outcome: Decision | NotConfident | str,
+    sure: str,
 ) -> QuestionTrace:
+    if isinstance(outcome, str) or isinstance(loaded, str):
+        return QuestionTrace(question.type, "upstream", str(outcome))
     is_sure = isinstance(outcome, Decision)
     return QuestionTrace(
         type=question.type,

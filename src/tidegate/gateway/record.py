@@ -99,6 +99,11 @@ class Draft:
         """Seconds that the whole request may take."""
         return self.deadline - self.request.context.started
 
+    @property
+    def region(self) -> str:
+        """Region that the request counts to, where guarantees part traffic."""
+        return self.request.context.region or self.generation.place.region
+
     def answered_upstream(self, candidate: Candidate, model: str) -> None:
         """Note the upstream that gave the answer, or its farthest part."""
         self.source = "upstream"
@@ -109,13 +114,13 @@ class Draft:
     def read_with(self, encoder: Encoder | None, clock: Clock) -> Encodings | None:
         """Give the holder of this request's encodings; None where there is no encoder."""
         if self.encodings is None and encoder is not None:
-            self.encodings = Encodings(encoder, self.deadline, clock)
+            self.encodings = Encodings(encoder, self.deadline, clock, self.generation.static)
         return self.encodings
 
     def note(self, encodings: Encodings) -> None:
-        """Note what encoding has taken so far."""
+        """Note what encoding has taken so far; static embeddings are no runs of the encoder."""
         self.local_s, self.queue_s = encodings.local_s, encodings.queue_s
-        self.windows = encodings.windows
+        self.windows = encodings.windows or None
 
 
 class Recorder:

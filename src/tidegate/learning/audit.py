@@ -10,7 +10,7 @@ weaker one.
 
 import hmac
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tidegate.domain.label import LabelRow, Role
@@ -104,12 +104,6 @@ def disjoint(rows: Iterable[LabelRow]) -> Parts:
     seen |= {row.cluster for row in calibrate}
     fit = tuple(row for row in known if row.role == "fit" and row.cluster not in seen)
     return Parts(fit, calibrate, test)
-
-
-def numbered(rows: Sequence[LabelRow]) -> list[int]:
-    """Give each row the number of its group."""
-    numbers: dict[bytes, int] = {}
-    return [numbers.setdefault(row.group, len(numbers)) for row in rows]
 
 
 def _derived(pepper: bytes, purpose: str) -> bytes:

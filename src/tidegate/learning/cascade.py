@@ -1,13 +1,16 @@
 """When static embeddings may answer before the encoder looks: one threshold, chosen to cost little.
 
 The pair counts as one predictor: a text whose static confidence reaches the threshold gets the
-static head's answer, any other the encoder's. The threshold is chosen on out-of-fold rows. Pure.
+static head's answer, any other the encoder's. The threshold is chosen on out-of-fold rows; under a
+guarantee it is an accept score that calibrating rows choose before a test row is looked at. Pure.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from tidegate.learning.audit_rows import AuditRows, staged
+from tidegate.learning.traffic import safe_coverage
 from tidegate.statistics.calibration import Bools, Float64, Integers
 
 MOST_LOSS = 0.005
@@ -16,6 +19,10 @@ LEAST_SHARE = 0.2
 """Of rows: with fewer the static head is not worth its keep."""
 CONFIDENCE_Z = 1.645
 """One-sided 95 %."""
+MOST_COVERAGE_LOST = 0.01
+"""Share of rows by which the pair may answer fewer than the encoder alone at the same error."""
+CANDIDATES = 16
+"""Accept scores that are looked at, in even steps of rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,6 +78,26 @@ def choose_threshold(rows: Rows) -> float | None:
     until = int(failing[0]) if len(failing) else count
     passing = np.flatnonzero(may_stop[:until] & passes[:until])
     return float(ranked[passing[-1]]) if len(passing) else None
+
+
+def choose_first(static: AuditRows, encoder: AuditRows, alpha: float) -> float | None:
+    """Give the least accept score from which static embeddings settle a row under a guarantee.
+
+    Both are the calibrating rows; a row without a static vector has a score of minus infinity.
+    Chosen is the loosest at which the pair still answers about as many rows as the encoder alone
+    would at an error of alpha. None: static embeddings would cost more, or settle too few.
+    """
+    known = static.scores[np.isfinite(static.scores)]
+    if not len(known):
+        return None
+    wanted = safe_coverage(encoder, alpha) - MOST_COVERAGE_LOST
+    steps = np.quantile(known, np.linspace(0.0, 1.0, CANDIDATES), method="nearest")
+    for least in np.unique(steps).tolist():
+        if (static.scores >= least).mean() < LEAST_SHARE:
+            return None
+        if safe_coverage(staged(static, encoder, least), alpha) >= wanted:
+            return float(least)
+    return None
 
 
 def measure_pair(rows: Rows, assigned: Integers) -> Pair:

@@ -13,9 +13,8 @@ from tidegate.domain.bundle import Bundle
 from tidegate.domain.guarantee import Loss
 from tidegate.domain.question import ChoiceValue
 from tidegate.errors import FitError
-from tidegate.learning.audit_rows import AuditRows
+from tidegate.learning.audit_rows import Answers, AuditRows, Truth, judged, part
 from tidegate.learning.rows import Row, plain
-from tidegate.statistics.calibration import Bools, Integers
 from tidegate.statistics.language import language
 
 CALIBRATE_PARTS = 4
@@ -43,62 +42,30 @@ class Halves:
 
 def parted(rows: Sequence[Row], said: Sequence[Said], bundle: Bundle, loss: Loss) -> Halves:
     """Part the rows by a hash of their group, which stays the same in every file."""
-    places = {_key(label): place for place, label in enumerate(bundle.head.labels)}
-    _check(rows, places)
-    calibrates = np.array([_calibrates(_group(row)) for row in rows], dtype=np.bool_)
-    whole = _audit_rows(rows, said, bundle, loss)
-    return Halves(_of(whole, calibrates), _of(whole, ~calibrates))
-
-
-def is_wrong(said: Said, label: ChoiceValue | None, bundle: Bundle, loss: Loss) -> bool:
-    """Tell whether the answer would be wrong; of a text that fits no label every answer is."""
-    if label is None:
-        return True
     labels = bundle.head.labels
-    answer = max(range(len(labels)), key=said.probabilities.__getitem__)
-    if loss.kind == "predicate" and True in labels:
-        likely = said.probabilities[[_key(one) for one in labels].index(_key(True))]
-        return (likely >= loss.cut) != (label is True)
-    truth = [_key(one) for one in labels].index(_key(label))
-    allowed = loss.levels_off if loss.kind == "score" else 0
-    return abs(answer - truth) > allowed
+    _check(rows, {_key(label) for label in labels})
+    groups = [_group(row) for row in rows]
+    truth = Truth([row.label for row in rows], groups, [_strata(row) for row in rows])
+    given = np.array([one.probabilities for one in said], np.float32)
+    answers = Answers(labels, given, np.array([one.score for one in said]))
+    whole = judged(answers, truth, loss)
+    calibrates = np.array([_calibrates(group) for group in groups], dtype=np.bool_)
+    return Halves(part(whole, calibrates), part(whole, ~calibrates))
 
 
-def _audit_rows(rows: Sequence[Row], said: Sequence[Said], bundle: Bundle, loss: Loss) -> AuditRows:
-    numbers: dict[str, int] = {}
-    languages = np.array([language(row.text) for row in rows])
-    return AuditRows(
-        scores=np.array([one.score for one in said]),
-        is_wrong=np.array(
-            [is_wrong(one, row.label, bundle, loss) for row, one in zip(rows, said, strict=True)]
-        ),
-        groups=np.array([numbers.setdefault(_group(row), len(numbers)) for row in rows]),
-        critical={
-            label: np.array([_key(row.label) == _key(label) for row in rows], dtype=np.bool_)
-            for label in loss.critical
-        },
-        strata={f"language={name}": languages == name for name in sorted(set(languages.tolist()))},
-    )
+def _strata(row: Row) -> tuple[str, ...]:
+    """Give the language, and the region where the file states it."""
+    known = f"language={language(row.text)}"
+    return (known,) if row.region is None else (known, f"region={row.region}")
 
 
-def _of(rows: AuditRows, mask: Bools) -> AuditRows:
-    groups: Integers = rows.groups[mask]
-    return AuditRows(
-        scores=rows.scores[mask],
-        is_wrong=rows.is_wrong[mask],
-        groups=groups,
-        critical={label: member[mask] for label, member in rows.critical.items()},
-        strata={name: member[mask] for name, member in rows.strata.items() if member[mask].any()},
-    )
-
-
-def _check(rows: Sequence[Row], places: dict[tuple[str, object], int]) -> None:
+def _check(rows: Sequence[Row], known: set[tuple[str, object]]) -> None:
     if len(rows) < FEWEST_ROWS:
         raise FitError(
             f"{len(rows)} rows are too few to show anything; give {FEWEST_ROWS} or more."
         )
     unknown = {
-        str(row.label) for row in rows if row.label is not None and _key(row.label) not in places
+        str(row.label) for row in rows if row.label is not None and _key(row.label) not in known
     }
     if unknown:
         shown = ", ".join(repr(label) for label in sorted(unknown)[:10])

@@ -1,12 +1,15 @@
 """Labelled rows from a file of JSON lines, checked as a whole before anything is fitted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
 from tidegate.domain.question import ChoiceValue, Question
 from tidegate.errors import FitError
+
+T = TypeVar("T")
 
 FEWEST_ROWS = 10
 FEWEST_LABELS = 2
@@ -23,6 +26,18 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """None: out of scope, no label fits; such rows teach what not to answer."""
     family: str | None = None
     """Rows of one family (paraphrases, one author) never stand on both sides of a measurement."""
+    region: str | None = None
+    """Where the text came from; a guarantee then parts requests by region too."""
+
+
+class RequestRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of a file of requests that ask several questions."""
+
+    text: str
+    labels: dict[str, str | bool | None]
+    """By the name of the task."""
+    family: str | None = None
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +66,50 @@ class TrainingSet:
 
 def read_rows(data: bytes, *, source: str) -> tuple[Row, ...]:
     """Read JSON lines; raises FitError naming the lines that are wrong, `source` being the file."""
-    rows: list[Row] = []
+    decode = msgspec.json.Decoder(Row).decode
+
+    def read(line: bytes) -> Row:
+        return _checked(decode(line))
+
+    like = '{"text": "...", "label": "..."} (and, optionally, "family", "region")'
+    return _read(data, read, source=source, like=like)
+
+
+def read_requests(data: bytes, tasks: Sequence[str], *, source: str) -> list[tuple[Row, ...]]:
+    """Read JSON lines of requests that ask all these tasks' questions; gives the rows of each."""
+    decode = msgspec.json.Decoder(RequestRow).decode
+
+    def read(line: bytes) -> tuple[Row, ...]:
+        row = decode(line)
+        if row.labels.keys() != set(tasks):
+            named = ", ".join(f"`{task}`" for task in tasks)
+            raise FitError(f"`labels` must name exactly {named}")
+        return tuple(
+            _checked(Row(row.text, row.labels[task], row.family, row.region)) for task in tasks
+        )
+
+    named = ", ".join(f'"{task}": "..."' for task in tasks)
+    like = f'{{"text": "...", "labels": {{{named}}}}}'
+    found = _read(data, read, source=source, like=like)
+    return [tuple(rows[place] for rows in found) for place in range(len(tasks))]
+
+
+def _read(data: bytes, read: Callable[[bytes], T], *, source: str, like: str) -> tuple[T, ...]:
+    rows: list[T] = []
     problems: list[str] = []
-    decoder = msgspec.json.Decoder(Row)
     for number, line in enumerate(data.split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
-            row = decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            rows.append(read(line))
+        except (msgspec.DecodeError, UnicodeDecodeError, FitError) as error:
             problems.append(f"line {number}: {error}")
-            continue
-        problem = _problem(row)
-        if problem is None:
-            rows.append(row)
-        else:
-            problems.append(f"line {number}: {problem}")
     if problems:
         shown = "\n  ".join(problems[:MOST_SHOWN])
         more = len(problems) - MOST_SHOWN
         rest = f"\n  and {more} more" if more > 0 else ""
         raise FitError(
-            f"{source}: {len(problems)} lines are not rows such as"
-            f' {{"text": "...", "label": "..."}} (and, optionally, "family"):\n  {shown}{rest}'
+            f"{source}: {len(problems)} lines are not rows such as {like}:\n  {shown}{rest}"
         )
     return tuple(rows)
 
@@ -109,14 +145,15 @@ def options(question: Question) -> tuple[ChoiceValue, ...]:
     return tuple(option.value for option in question.options)
 
 
-def _problem(row: Row) -> str | None:
+def _checked(row: Row) -> Row:
     if not row.text.strip():
-        return "`text` is empty"
+        raise FitError("`text` is empty")
     if row.label == "":
-        return "`label` is empty"
-    if row.family == "":
-        return "`family` is empty; leave it out instead"
-    return None
+        raise FitError("`label` is empty")
+    for name, value in (("family", row.family), ("region", row.region)):
+        if value == "":
+            raise FitError(f"`{name}` is empty; leave it out instead")
+    return row
 
 
 def _sorted_labels(seen: set[ChoiceValue]) -> tuple[ChoiceValue, ...]:

@@ -1,7 +1,7 @@
 """Rows that traffic labelled, as a head is fitted on and tested with. Pure."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,10 +11,10 @@ from tidegate.domain.guarantee import Loss
 from tidegate.domain.label import LabelRow
 from tidegate.domain.question import ChoiceValue
 from tidegate.errors import FitError
-from tidegate.learning.audit import Parts, disjoint, numbered
-from tidegate.learning.audit_rows import AuditRows
+from tidegate.learning.audit import Parts, disjoint
+from tidegate.learning.audit_rows import Answers, AuditRows, Truth, judged
 from tidegate.statistics import linear, ngrams
-from tidegate.statistics.calibration import Bools, Float64, Integers, probabilities
+from tidegate.statistics.calibration import Float64, Integers, probabilities
 from tidegate.statistics.ngrams import Grams
 from tidegate.statistics.novelty import accept_scores
 
@@ -143,22 +143,19 @@ def widened_novelty(novelty: Novelty, present: Sequence[int], labels: int) -> No
 
 def audit_rows(bundle: Bundle, rows: Sequence[LabelRow], loss: Loss) -> AuditRows:
     """Score rows as the accept rule does, and tell where the answer would have been wrong."""
-    head = bundle.head
-    if not rows:
-        empty = np.zeros(0)
-        nothing = np.zeros(0, dtype=np.bool_)
-        return AuditRows(empty, nothing, np.zeros(0, dtype=np.int64), {}, {})
-    targets = places_of(rows, head.labels)
-    given = probabilities(raw_scores(head, rows), head.calibration)
-    best = given.argmax(axis=1)
-    confidence = given.max(axis=1).astype(np.float64)
-    return AuditRows(
-        scores=accept_scores(bundle.novelty, vectors_of(rows), best, confidence),
-        is_wrong=_wrong(best, targets, loss),
-        groups=np.array(numbered(rows), dtype=np.int64),
-        critical=_critical(targets, head.labels, loss),
-        strata=_strata(rows),
+    labels = bundle.head.labels
+    truth = Truth(
+        [_truth(row, loss) for row in rows],
+        [row.group for row in rows],
+        [(f"language={row.language}", f"region={row.region}") for row in rows],
     )
+    if not rows:
+        nothing = Answers(labels, np.zeros((0, len(labels)), np.float32), np.zeros(0))
+        return judged(nothing, truth, loss)
+    given = probabilities(raw_scores(bundle.head, rows), bundle.head.calibration)
+    confidence = given.max(axis=1).astype(np.float64)
+    scores = accept_scores(bundle.novelty, vectors_of(rows), given.argmax(axis=1), confidence)
+    return judged(Answers(labels, given, scores), truth, loss)
 
 
 def safe_coverage(rows: AuditRows, alpha: float) -> float:
@@ -176,25 +173,11 @@ def coverage(rows: AuditRows, threshold: float) -> float:
     return float((rows.scores >= threshold).mean()) if len(rows) else 0.0
 
 
-def _wrong(best: Integers, targets: Integers, loss: Loss) -> Bools:
-    off: Bools = np.abs(best - targets) > (loss.levels_off if loss.kind == "score" else 0)
-    return off
-
-
-def _strata(rows: Sequence[LabelRow]) -> Mapping[str, Bools]:
-    """Tell which rows belong to which language and region."""
-    named = [(f"language={row.language}", f"region={row.region}") for row in rows]
-    return {
-        name: np.array([name in both for both in named], dtype=np.bool_)
-        for name in sorted({name for both in named for name in both})
-    }
-
-
-def _critical(
-    targets: Integers, labels: Sequence[ChoiceValue], loss: Loss
-) -> Mapping[ChoiceValue, Bools]:
-    places = {_key(label): place for place, label in enumerate(labels)}
-    return {label: targets == places[_key(label)] for label in loss.critical}
+def _truth(row: LabelRow, loss: Loss) -> ChoiceValue:
+    """Give the label; of a predicate the side of the declared cut, where the upstream said it."""
+    if loss.kind == "predicate" and isinstance(row.label, bool) and len(row.probabilities) == 1:
+        return row.probabilities[0] >= loss.cut
+    return row.label
 
 
 def _key(label: ChoiceValue) -> tuple[str, object]:

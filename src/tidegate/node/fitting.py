@@ -90,7 +90,15 @@ def fit_rows(
         head=head,
         questions=() if wording is None else (wording,),
         metrics=measured.metrics,
-        provenance=Provenance("traffic", _named(rows), len(rows)),
+        provenance=Provenance(
+            "traffic",
+            _named(rows),
+            len(rows),
+            # Calibrating rows have set the temperature.
+            zones=tuple(sorted({row.zone for row in (*rows, *material.parts.calibrate)})),
+            upstream=material.source.upstream,
+            model=material.source.model,
+        ),
         golden=tuple(
             Golden(text, tuple(score(head, text, encoding)))
             for text, encoding in zip(TEXTS, texts.encodings, strict=True)

@@ -8,14 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from tidegate.adapters.engines.static_embeddings import StaticEmbeddings
-from tidegate.adapters.fitter.child_process import fit
+from tidegate.adapters.fitter.child_process import Fitted, fit
 from tidegate.adapters.static_files import shipped_static
 from tidegate.domain.bundle import StaticHead, StaticMetrics
 from tidegate.domain.question import ChoiceValue
 from tidegate.errors import FitError
 from tidegate.learning.cascade import Pair, Rows, measure_pair
 from tidegate.learning.fit import measure
+from tidegate.learning.novelty import Outside, Seen, fit_novelty
 from tidegate.ports.encoder import StaticTable
+from tidegate.statistics import linear
 from tidegate.statistics.calibration import Bools, Integers
 from tidegate.statistics.linear import Float32
 
@@ -33,6 +35,8 @@ class Judged:
     targets: Integers
     folds: Integers
     is_right: Bools
+    outside: Sequence[str] = ()
+    """Texts that are out of scope."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,10 +53,9 @@ class StaticFit:
 
 
 def open_static() -> StaticEmbeddings:
-    """Give the static embeddings that ship, opened; the caller closes them."""
-    table = StaticEmbeddings(shipped_static(), Path(str(files("tidegate").joinpath(TOKENIZER))))
-    table.open()
-    return table
+    """Give the static embeddings that ship."""
+    tokenizer = Path(str(files("tidegate").joinpath(TOKENIZER)))
+    return StaticEmbeddings.open(shipped_static(), tokenizer)
 
 
 def fit_static(rows: Judged, table: StaticTable, report: Callable[[int, int], None]) -> StaticFit:
@@ -87,8 +90,20 @@ def fit_static(rows: Judged, table: StaticTable, report: Callable[[int, int], No
             pair_accuracy=pair.accuracy,
             encoder_accuracy=pair.encoder_accuracy,
         ),
+        novelty=fit_novelty(
+            Seen(vectors, targets, assigned, fitted.scores, measured.calibration),
+            _outside(fitted, rows.outside, table),
+        ),
     )
     return StaticFit(head, "", pair, seen)
+
+
+def _outside(fitted: Fitted, texts: Sequence[str], table: StaticTable) -> Outside | None:
+    """Score the rows of no label, as the head will."""
+    _, vectors = embed(texts, table)
+    if not len(vectors):
+        return None
+    return Outside(vectors, linear.scores(fitted.weights, fitted.bias, vectors))
 
 
 def embed(texts: Sequence[str], table: StaticTable) -> tuple[Bools, Float32]:

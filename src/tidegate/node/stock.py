@@ -22,6 +22,7 @@ from tidegate.domain.bundle import Bundle
 from tidegate.domain.guarantee import Guarantee
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
+from tidegate.node.static_training import open_static
 from tidegate.node.verified import Reader, check_here, read_verified
 from tidegate.ports.encoder import Encoder
 
@@ -125,7 +126,7 @@ class Stock:
 
     async def verify(self, name: str, version: str, encoder: Encoder) -> float:
         """Check all that a node checks before it serves; gives the deviation of golden scores."""
-        _, deviation = await read_verified(self._folder, name, version, encoder)
+        _, deviation = await read_verified(self._folder, name, version, encoder, open_static())
         return deviation
 
     def pack(self, name: str, version: str, target: Path | None) -> tuple[Path, int]:
@@ -157,7 +158,7 @@ class Stock:
     async def _add(self, files: dict[str, bytes], where: str, encoder: Reader) -> Unpacked:
         name, was = named(files, where)
         bundle = unpack(files, name=name, version=was)
-        await check_here(bundle, encoder)
+        await check_here(bundle, encoder, open_static())
         versions = self._folder.versions(name)
         known = next((one for one in versions if _same(one, was)), None)
         if known is not None:

@@ -24,6 +24,7 @@ from tidegate.domain.bundle import (
     NgramChannel,
     Pooling,
     Provenance,
+    StaticHead,
 )
 from tidegate.domain.question import Question
 from tidegate.errors import FitError
@@ -31,9 +32,9 @@ from tidegate.learning.fit import Measured, folds, measure
 from tidegate.learning.novelty import Outside, Seen, fit_novelty
 from tidegate.learning.rows import TrainingSet, read_rows, training_set
 from tidegate.node.static_training import Judged, StaticFit, fit_static
+from tidegate.node.verified import golden
 from tidegate.ports.encoder import Encoder, StaticTable
 from tidegate.statistics import linear, ngrams
-from tidegate.tasks.scores import score
 
 Stage = Literal["encode", "fit", "static"]
 Report = Callable[[Stage, int, int], None]
@@ -61,6 +62,8 @@ class Job:
     """Seconds since the epoch, UTC."""
     licence: str | None = None
     pooling: Pooling = "mean"
+    zones: tuple[str, ...] = ()
+    """Residency zones that the rows belong to."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,8 +140,9 @@ def train(
     seen = Seen(vectors, targets, assigned, fitted.scores, measured.calibration)
     outside = _outside(head, rows.outside, encoded.vectors[len(rows.texts) :])
     static = None
-    if table is not None:
-        judged = Judged(rows.texts, rows.labels, targets, assigned, measured.is_right)
+    # Whoever asks for the best window wants nothing overlooked, as in moderation.
+    if table is not None and job.pooling == "mean":
+        judged = Judged(rows.texts, rows.labels, targets, assigned, measured.is_right, rows.outside)
         static = fit_static(judged, table, lambda done, total: report("static", done, total))
     wording = None if job.question is None else fingerprint(job.question)
     draft = Draft(
@@ -148,8 +152,10 @@ def train(
         head=head,
         questions=() if wording is None else (wording,),
         metrics=measured.metrics,
-        provenance=Provenance("file", sha256(job.data).hexdigest(), len(rows.texts)),
-        golden=_golden(head, encoder),
+        provenance=Provenance(
+            "file", sha256(job.data).hexdigest(), len(rows.texts), zones=job.zones
+        ),
+        golden=_golden(head, None if static is None else static.head, encoder, table),
         licence=job.licence,
         static=None if static is None else static.head,
         novelty=fit_novelty(seen, outside),
@@ -198,10 +204,10 @@ def bundled_encoder(threads: int) -> OnnxEncoder:
     return encoder
 
 
-def _golden(head: Head, encoder: Encoder) -> tuple[Golden, ...]:
+def _golden(
+    head: Head, static: StaticHead | None, encoder: Encoder, table: StaticTable | None
+) -> tuple[Golden, ...]:
     async def scored() -> list[Golden]:
-        return [
-            Golden(text, tuple(score(head, text, await encoder.encode(text)))) for text in TEXTS
-        ]
+        return [await golden(text, head, static, encoder, table) for text in TEXTS]
 
     return tuple(asyncio.run(scored()))

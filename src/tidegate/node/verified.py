@@ -5,11 +5,12 @@ from typing import Protocol
 from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.bundles.golden import TEXTS, check_golden
 from tidegate.bundles.manifest import check_encoder, unpack
-from tidegate.domain.bundle import Bundle
+from tidegate.domain.bundle import Bundle, Golden, Head, StaticHead
 from tidegate.domain.encoding import Encoding
 from tidegate.errors import BundleError
 from tidegate.node.fitting import Texts
-from tidegate.ports.encoder import Encoder
+from tidegate.ports.encoder import Encoder, StaticTable
+from tidegate.tasks.cascade import static_score
 from tidegate.tasks.scores import score
 
 
@@ -42,20 +43,42 @@ class Remembered:
 
 
 async def read_verified(
-    bundles: BundleFolder, name: str, version: str, encoder: Encoder
+    bundles: BundleFolder,
+    name: str,
+    version: str,
+    encoder: Encoder,
+    table: StaticTable | None,
 ) -> tuple[Bundle, float]:
     """Give a version, and how far its golden scores are off here; raises BundleError."""
     bundle = unpack(bundles.read(name, version), name=name, version=version)
-    return bundle, await check_here(bundle, encoder)
+    return bundle, await check_here(bundle, encoder, table)
 
 
-async def check_here(bundle: Bundle, encoder: Reader) -> float:
+async def check_here(bundle: Bundle, encoder: Reader, table: StaticTable | None) -> float:
     """Check that a bundle is for this encoder and scores as where it was fitted."""
     check_encoder(bundle, encoder.fingerprint)
-    return check_golden(bundle, await golden_scores(bundle, encoder))
-
-
-async def golden_scores(bundle: Bundle, encoder: Reader) -> list[list[float]]:
-    """Give what the head says here to the bundle's golden texts."""
     texts = [golden.text for golden in bundle.golden]
-    return [score(bundle.head, text, await encoder.encode(text)) for text in texts]
+    scored = [await golden(text, bundle.head, bundle.static, encoder, table) for text in texts]
+    return check_golden(bundle, scored)
+
+
+async def golden(
+    text: str,
+    head: Head,
+    static: StaticHead | None,
+    encoder: Reader,
+    table: StaticTable | None,
+) -> Golden:
+    """Give what the heads say here to a text, by the functions that serve."""
+    said = tuple(score(head, text, await encoder.encode(text)))
+    return Golden(text, said, static_said(static, text, table))
+
+
+def static_said(
+    head: StaticHead | None, text: str, table: StaticTable | None
+) -> tuple[float, ...] | None:
+    """Give what a static head says to a text; None where it says nothing here."""
+    if head is None or table is None or head.table != table.fingerprint:
+        return None
+    embedded = table.embed(text)
+    return None if embedded is None else tuple(static_score(head, embedded.vector))

@@ -252,9 +252,15 @@ class Workshop:
         """Join a task with a version of its bundle; what was checked is not read again."""
         key = task.bundle, version
         if key not in checked:
-            checked[key] = await read_verified(self._bundles, *key, self._encoder)
+            checked[key] = await read_verified(self._bundles, *key, self._encoder, self._static)
         bundle, margin = checked[key]
-        return join(task, bundle, margin=margin, guarantee=self._guarantee(task.name))
+        return join(
+            task,
+            bundle,
+            margin=margin,
+            guarantee=self._guarantee(task.name),
+            table=None if self._static is None else self._static.fingerprint,
+        )
 
     def _answer_content(
         self,

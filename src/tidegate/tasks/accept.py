@@ -34,9 +34,24 @@ class Candidate:
     """By how much scores may be off on this processor."""
 
 
-def standing(task: Task, bundle: Bundle, guarantee: Guarantee | None) -> str | None:
-    """Tell why no answer of the task may be given at all; None when some may."""
-    if task.threshold is not None and task.unguaranteed:
+def is_operators(task: Task) -> bool:
+    """Tell whether the operator's own threshold decides, and no guarantee."""
+    return task.threshold is not None and task.unguaranteed
+
+
+def may_look_first(task: Task, bundle: Bundle, table: str | None) -> bool:
+    """Tell whether the bundle has a head on these static embeddings, and the task wants it."""
+    return task.static_first and bundle.static is not None and bundle.static.table == table
+
+
+def standing(
+    task: Task, bundle: Bundle, guarantee: Guarantee | None, table: str | None = None
+) -> str | None:
+    """Tell why no answer of the task may be given at all; None when some may.
+
+    `table` is the fingerprint of the static embeddings that are here.
+    """
+    if is_operators(task):
         return None
     if guarantee is None:
         return (
@@ -48,12 +63,14 @@ def standing(task: Task, bundle: Bundle, guarantee: Guarantee | None) -> str | N
         return "the guarantee is for another version of the bundle"
     if guarantee.state != "granted":
         return f"the guarantee is {guarantee.state}" if guarantee.state != "none" else "infeasible"
+    if guarantee.static_from is not None and not may_look_first(task, bundle, table):
+        return "the guarantee is for static embeddings first, and they do not answer here"
     return None
 
 
 def refusal(task: Task, guarantee: Guarantee | None, found: Candidate, asked: Asked) -> str | None:
     """Tell why this answer may not be given; None when it may. `standing` has been asked before."""
-    if guarantee is None or (task.threshold is not None and task.unguaranteed):
+    if guarantee is None or is_operators(task):
         return _unguaranteed(task, found, asked)
     if asked.now >= guarantee.expires_at:
         return "the guarantee has expired"

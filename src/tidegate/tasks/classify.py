@@ -7,7 +7,7 @@ engine's work. What is not covered or not sure enough goes up in one call, see `
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tidegate.domain.bundle import Bundle, Float32
+from tidegate.domain.bundle import Bundle, Float32, Novelty
 from tidegate.domain.guarantee import Guarantee
 from tidegate.domain.question import ChoiceValue, Decision, Question, Refusal
 from tidegate.domain.task import Task
@@ -32,6 +32,8 @@ class LoadedTask:
     further, so an answer must be that much surer than its threshold."""
     guarantee: Guarantee | None = None
     """The newest verdict on the task; it may be on another bundle, then it allows nothing."""
+    table: str | None = None
+    """Fingerprint of this node's static embeddings; None: it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,16 @@ class Split:
 
 
 def join(
-    task: Task, bundle: Bundle, *, margin: float = 0.0, guarantee: Guarantee | None = None
+    task: Task,
+    bundle: Bundle,
+    *,
+    margin: float = 0.0,
+    guarantee: Guarantee | None = None,
+    table: str | None = None,
 ) -> LoadedTask:
     """Make a task ready to answer with this bundle."""
     positions = {label: i for i, label in enumerate(bundle.head.labels)}
-    return LoadedTask(task, bundle, positions, margin, guarantee)
+    return LoadedTask(task, bundle, positions, margin, guarantee, table)
 
 
 def covers(question: Question, fingerprint: str | None, loaded: LoadedTask) -> str | None:
@@ -64,7 +71,7 @@ def covers(question: Question, fingerprint: str | None, loaded: LoadedTask) -> s
     It may by the wording its bundle was made for, or by a name that the operator listed under
     `accept_names`, in both cases only with exactly the head's labels as options.
     """
-    obstacle = standing(loaded.task, loaded.bundle, loaded.guarantee)
+    obstacle = standing(loaded.task, loaded.bundle, loaded.guarantee, loaded.table)
     if obstacle is not None:
         return obstacle
     if fingerprint is None:
@@ -99,16 +106,21 @@ def decide(
     asked: Asked = ANYONE,
 ) -> Decision | NotConfident:
     """Read what the head says of a covered question, and give it where the accept rule allows."""
-    decision, found = read(question, loaded, scored, vector)
+    decision, found = read(question, loaded, scored, vector, loaded.bundle.novelty)
     return judge(loaded, decision, found, asked)
 
 
 def read(
-    question: Question, loaded: LoadedTask, scored: Sequence[float], vector: Float32 | None
+    question: Question,
+    loaded: LoadedTask,
+    scored: Sequence[float],
+    vector: Float32 | None,
+    novelty: Novelty | None,
 ) -> tuple[Decision, Candidate]:
-    """Read the probabilities that `scores.py` gives as an answer to a covered question.
+    """Read the probabilities that a head gives as an answer to a covered question.
 
-    `vector` is the text's; without it the accept score is the confidence.
+    `vector` is what the head read, `novelty` the head's; without both the accept score is the
+    confidence.
     """
     positions = loaded.positions
     if question.type == "predicate":
@@ -120,7 +132,6 @@ def read(
         decision = Decision(values, max(values))
         answer = positions[question.options[values.index(decision.confidence)].value]
     sure = decision.confidence
-    novelty = None if vector is None else loaded.bundle.novelty
     score = (
         sure if novelty is None or vector is None else accept_score(novelty, vector, answer, sure)
     )

@@ -78,12 +78,15 @@ def full_draft() -> Draft:
             calibration=Calibration(0.8, 0.0),
             threshold=0.9,
             metrics=StaticMetrics(0.93, 0.7, 0.96, 0.96),
+            novelty=Novelty(
+                matrix(2, 2), matrix(3, 2), matrix(1, 3)[0], Acceptance(0.2, 0.8, -0.1)
+            ),
         ),
         novelty=Novelty(matrix(4, 4), matrix(3, 4), matrix(1, 3)[0], Acceptance(0.1, 0.9, -0.2)),
     )
 
 
-FILES = ("head.npy", "ngrams.npy", "static.npy", "novelty.npy")
+FILES = ("head.npy", "ngrams.npy", "static.npy", "static_novelty.npy", "novelty.npy")
 
 
 def npy_shape(content: bytes) -> tuple[int, int]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tests.unit.gateway.fakes import ManualClock
-from tidegate.domain.encoding import Encoding, TokenStates, Wants
+from tidegate.domain.encoding import Encoding, StaticEncoding, TokenStates, Wants
 from tidegate.errors import EngineOverloaded
 from tidegate.gateway.encodings import Encodings
 
@@ -45,6 +45,21 @@ class FakeEncoder:
 
 def holder(encoder: FakeEncoder, clock: ManualClock | None = None) -> Encodings:
     return Encodings(encoder, 130.0, clock or ManualClock())
+
+
+class FakeTable:
+    """Implements `ports.StaticTable`: counts what it is asked."""
+
+    name, fingerprint, dimensions = "table", "t" * 64, 2
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.asked: list[str] = []
+
+    def embed(self, text: str) -> StaticEncoding | None:
+        self.asked.append(text)
+        self.clock.advance(0.25)
+        return None if text == "long" else StaticEncoding(np.ones(2, np.float32), 4)
 
 
 async def test_a_text_is_encoded_once_whoever_asks() -> None:
@@ -101,3 +116,21 @@ async def test_time_is_parted_between_queue_and_engine() -> None:
 
     await encodings.each(["a", "b"], use)
     assert (encodings.queue_s, encodings.local_s) == (1.0, 3.0)
+
+
+def test_static_embeddings_read_a_text_once_and_their_time_counts() -> None:
+    clock = ManualClock()
+    table = FakeTable(clock)
+    encodings = Encodings(FakeEncoder(), 130.0, clock, table)
+
+    first = encodings.static_of("hello")
+
+    assert first is not None
+    assert encodings.static_of("hello") is first
+    assert [encodings.static_of("long") for _ in range(2)] == [None, None]
+    assert table.asked == ["hello", "long"]
+    assert (encodings.local_s, encodings.windows) == (0.5, 0)
+
+
+def test_without_static_embeddings_the_encoder_looks() -> None:
+    assert holder(FakeEncoder()).static_of("hello") is None

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from tidegate.learning.cascade import MOST_LOSS, Rows, choose_threshold, measure_pair
+from tidegate.learning.audit_rows import AuditRows
+from tidegate.learning.cascade import (
+    MOST_LOSS,
+    Rows,
+    choose_first,
+    choose_threshold,
+    measure_pair,
+)
+from tidegate.statistics.calibration import Bools, Float64
 
 
 def simulated(count: int = 4000, *, seed: int = 1, encoder: float = 0.95) -> Rows:
@@ -100,3 +108,39 @@ def test_a_pair_that_answers_nothing_is_the_encoder() -> None:
 
     assert (pair.threshold, pair.share, pair.accuracy) == (None, 0.0, 1.0)
     assert not pair.pays
+
+
+def audited(scores: Float64, is_wrong: Bools) -> AuditRows:
+    return AuditRows(scores, is_wrong, np.arange(len(scores)), {}, {})
+
+
+def calibrating(*, static_is_as_good: bool) -> tuple[AuditRows, AuditRows]:
+    """Rows of which the encoder is wrong in one of fifty, the least sure ones."""
+    draw = np.random.default_rng(4)
+    sure = draw.random(500)
+    encoder = audited(sure, sure < 0.02)
+    return audited(sure, sure < (0.02 if static_is_as_good else 0.3)), encoder
+
+
+def test_a_static_head_that_is_as_good_settles_all_that_it_sees() -> None:
+    static, encoder = calibrating(static_is_as_good=True)
+
+    assert choose_first(static, encoder, 0.02) == static.scores.min()
+
+
+def test_a_worse_static_head_settles_only_what_it_is_as_good_at() -> None:
+    static, encoder = calibrating(static_is_as_good=False)
+
+    least = choose_first(static, encoder, 0.02)
+
+    assert least is not None
+    assert 0.25 < least < 0.45
+
+
+def test_a_static_head_that_is_wrong_everywhere_or_sees_nothing_settles_nothing() -> None:
+    static, encoder = calibrating(static_is_as_good=True)
+    wrong = audited(static.scores, np.ones(500, dtype=np.bool_))
+    blind = audited(np.full(500, -np.inf), static.is_wrong)
+
+    assert choose_first(wrong, encoder, 0.02) is None
+    assert choose_first(blind, encoder, 0.02) is None

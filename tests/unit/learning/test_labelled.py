@@ -9,7 +9,7 @@ from tidegate.domain.bundle import Bundle, Calibration, Head, Metrics, Provenanc
 from tidegate.domain.guarantee import Loss
 from tidegate.domain.question import ChoiceValue
 from tidegate.errors import FitError
-from tidegate.learning.labelled import Said, is_wrong, parted
+from tidegate.learning.labelled import Said, parted
 from tidegate.learning.rows import Row
 
 
@@ -50,35 +50,20 @@ def replace_family(row: Row, family: str) -> Row:
     return Row(row.text, row.label, family)
 
 
-@pytest.mark.parametrize(
-    ("labels", "said", "truth", "loss", "expected"),
-    [
-        (("a", "b"), (0.9, 0.1), "a", Loss("choice"), False),
-        (("a", "b"), (0.9, 0.1), "b", Loss("choice"), True),
-        (("a", "b"), (0.9, 0.1), None, Loss("choice"), True),
-        (("1", "2", "3"), (0.8, 0.1, 0.1), "2", Loss("score", levels_off=1), False),
-        (("1", "2", "3"), (0.8, 0.1, 0.1), "3", Loss("score", levels_off=1), True),
-        ((True, False), (0.4, 0.6), True, Loss("predicate", cut=0.3), False),
-        ((True, False), (0.4, 0.6), True, Loss("predicate"), True),
-    ],
-)
-def test_loss(
-    labels: tuple[ChoiceValue, ...],
-    said: tuple[float, ...],
-    truth: ChoiceValue | None,
-    loss: Loss,
-    *,
-    expected: bool,
-) -> None:
-    assert is_wrong(Said(said, 0.9), truth, _bundle(*labels), loss) is expected
-
-
 def test_critical_rows_and_languages_are_marked() -> None:
     rows = [*_rows(100), *(Row(f"wo ist das Paket {i}", "a") for i in range(60))]
     halves = parted(rows, [SAID] * 160, _bundle("a", "b"), Loss("choice", critical=("b",)))
     assert set(halves.test.strata) == {"language=en", "language=de"}
     truly = halves.test.critical["b"].sum() + halves.calibrate.critical["b"].sum()
     assert truly == 50
+
+
+def test_regions_are_strata_where_the_file_states_them() -> None:
+    rows = [
+        Row(row.text, row.label, region="no" if i % 3 else "se") for i, row in enumerate(_rows(100))
+    ]
+    halves = parted(rows, [SAID] * 100, _bundle("a", "b"), Loss("choice"))
+    assert set(halves.test.strata) == {"language=en", "region=no", "region=se"}
 
 
 def test_unknown_labels_and_few_rows_are_refused() -> None:

@@ -1,12 +1,22 @@
 """When what a head says may be given as this node's own answer."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tidegate.domain.bundle import Bundle, Calibration, Head, Metrics, Provenance
-from tidegate.domain.guarantee import Guarantee, LabelSource, Level, Loss, Stratum
+from tests.guarantees import a_guarantee
+from tidegate.domain.bundle import (
+    Bundle,
+    Calibration,
+    Head,
+    Metrics,
+    Provenance,
+    StaticHead,
+    StaticMetrics,
+)
+from tidegate.domain.guarantee import Guarantee, Level, Stratum
 from tidegate.domain.promise import Promise
 from tidegate.domain.task import Task
 from tidegate.tasks.accept import Asked, Candidate, level_for, refusal, standing
@@ -26,35 +36,17 @@ BUNDLE = Bundle(
 )
 
 
-def _guarantee(**changes: object) -> Guarantee:
-    made = Guarantee(
-        task="t",
-        bundle="c",
-        bundle_version="1-0",
-        encoder="e",
-        state="granted",
-        reason="",
-        mode="ltt",
-        loss=Loss("choice"),
-        unit="delivered answer",
-        labels=LabelSource("gold"),
-        delta=0.05,
-        levels=(
-            Level(0.01, None, 0, 0, 0.0, 1.0),
-            Level(0.02, 0.95, 500, 2, 0.5, 0.018),
-            Level(0.05, 0.8, 800, 20, 0.8, 0.045),
-        ),
-        rows=1_000,
-        attempt=1,
-        granted_at=0.0,
-        expires_at=100.0,
-        expires_after_answers=500,
-        strata=(
-            Stratum("language=en", 900, 700, 9, is_allowed=True),
-            Stratum("language=fr", 9, 0, 0, is_allowed=False),
-        ),
+def _guarantee(**changes: Any) -> Guarantee:
+    levels = (
+        Level(0.01, None, 0, 0, 0.0, 1.0),
+        Level(0.02, 0.95, 500, 2, 0.5, 0.018),
+        Level(0.05, 0.8, 800, 20, 0.8, 0.045),
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    strata = (
+        Stratum("language=en", 900, 700, 9, is_allowed=True),
+        Stratum("language=fr", 9, 0, 0, is_allowed=False),
+    )
+    return replace(a_guarantee(levels=levels, expires_at=100.0, strata=strata), **changes)
 
 
 def _refusal(score: float, asked: Asked, guarantee: Guarantee | None = None) -> str | None:
@@ -120,6 +112,22 @@ def test_standing_of_a_task(guarantee: Guarantee | None, said: str | None) -> No
     found = standing(PROMISED, BUNDLE, guarantee)
     assert (found is None) == (said is None)
     assert said is None or said in (found or "")
+
+
+def test_a_guarantee_for_static_embeddings_first_holds_only_where_they_look() -> None:
+    plain = BUNDLE.head
+    metrics = StaticMetrics(0.9, 0.7, 0.9, 0.9)
+    head = StaticHead("table", plain.weights, plain.bias, plain.calibration, 0.9, metrics)
+    paired, bundle = _guarantee(static_from=0.9), replace(BUNDLE, static=head)
+    assert standing(PROMISED, bundle, paired, "table") is None
+    for task, has, table in (
+        (replace(PROMISED, static_first=False), bundle, "table"),
+        (PROMISED, BUNDLE, "table"),
+        (PROMISED, bundle, "another"),
+        (PROMISED, bundle, None),
+    ):
+        assert "static embeddings first" in (standing(task, has, paired, table) or "")
+        assert standing(task, has, _guarantee(), table) is None
 
 
 def test_unguaranteed_threshold_looks_at_confidence_and_promises_nothing() -> None:

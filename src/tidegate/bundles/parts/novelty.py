@@ -20,13 +20,13 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     acceptance: Acceptance
 
 
-def write(novelty: Novelty | None, files: dict[str, bytes]) -> Entry | None:
+def write(novelty: Novelty | None, files: dict[str, bytes], *, file: str = FILE) -> Entry | None:
     """Add the file and give the entry, if there is such a part."""
     if novelty is None:
         return None
     form = np.column_stack((novelty.form, np.zeros(len(novelty.form))))
     labels = np.column_stack((novelty.slopes, novelty.offsets))
-    files[FILE] = write_array(np.concatenate((form, labels)))
+    files[file] = write_array(np.concatenate((form, labels)))
     return Entry(acceptance=novelty.acceptance)
 
 
@@ -37,15 +37,16 @@ def read(
     dimensions: int,
     labels: int,
     where: str,
+    file: str = FILE,
 ) -> Novelty | None:
     """Check the part and give it; None when the manifest lists none."""
     if entry is None:
         return None
     shape = (dimensions + labels, dimensions + 1)
-    rows = read_array(files[FILE], shape, file=FILE, where=where)
+    rows = read_array(files[file], shape, file=file, where=where)
     terms = entry.acceptance
     if not all(map(math.isfinite, (terms.intercept, terms.confidence, terms.novelty))):
-        raise BundleError(f"{where}: `{FILE}` has an accept score that is not finite; {REMEDY}")
+        raise BundleError(f"{where}: `{file}` has an accept score that is not finite; {REMEDY}")
     return Novelty(
         form=frozen(rows[:dimensions, :-1]),
         slopes=frozen(rows[dimensions:, :-1]),

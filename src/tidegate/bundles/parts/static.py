@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
+from tidegate.bundles.parts import novelty as novelty_part
 from tidegate.bundles.parts.arrays import frozen, read_array, write_array
 from tidegate.bundles.parts.head import check_calibration
 from tidegate.domain.bundle import Calibration, StaticHead, StaticMetrics
@@ -12,6 +13,8 @@ from tidegate.errors import BundleError
 
 FILE = "static.npy"
 """Float32, one row a label: the weights, then the bias in the last column."""
+NOVELTY_FILE = "static_novelty.npy"
+"""As `novelty.npy`, in the dimensions of the table."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -22,6 +25,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     dimensions: int
     threshold: float
     metrics: StaticMetrics
+    novelty: novelty_part.Entry | None = None
 
 
 def write(head: StaticHead | None, files: dict[str, bytes]) -> Entry | None:
@@ -35,7 +39,15 @@ def write(head: StaticHead | None, files: dict[str, bytes]) -> Entry | None:
         dimensions=head.weights.shape[1],
         threshold=head.threshold,
         metrics=head.metrics,
+        novelty=novelty_part.write(head.novelty, files, file=NOVELTY_FILE),
     )
+
+
+def names(entry: Entry | None) -> list[str]:
+    """List the files of the part."""
+    if entry is None:
+        return []
+    return [FILE] if entry.novelty is None else [FILE, NOVELTY_FILE]
 
 
 def read(
@@ -56,4 +68,12 @@ def read(
         calibration=entry.calibration,
         threshold=entry.threshold,
         metrics=entry.metrics,
+        novelty=novelty_part.read(
+            entry.novelty,
+            files,
+            dimensions=entry.dimensions,
+            labels=labels,
+            where=where,
+            file=NOVELTY_FILE,
+        ),
     )
