@@ -27,7 +27,7 @@ class Save:
 
 @dataclass(frozen=True, slots=True)
 class Extend:
-    """The learner still stands by what serves here: let it end later."""
+    """The learner still stands by what serves here: let it end later, or as settings now say."""
 
     guarantee: Guarantee
 
@@ -66,8 +66,10 @@ def take(
         return Save(replace(offered, expires_at=ends))
     match here.state:
         case "granted":
-            is_due = here.expires_at - now < lapse_s / 2.0 and ends > here.expires_at
-            return Extend(replace(here, expires_at=ends)) if is_due else None
+            is_late = here.expires_at - now < lapse_s / 2.0 and ends > here.expires_at
+            # Settings have changed, or the clock was set back.
+            is_beyond = here.expires_at > ends
+            return Extend(replace(here, expires_at=ends)) if is_late or is_beyond else None
         case "suspended":
             return None
         case "none" | "expired":

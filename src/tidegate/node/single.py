@@ -155,6 +155,7 @@ def _operations(node: Node, reread: Callable[[], Configuration]) -> Operations:
         return await node.reload(reread)
 
     async def status() -> Mapping[str, object]:
-        return node.status()
+        exchange = None if node.exchange is None else await node.exchange.status()
+        return {**node.status(), "exchange": exchange}
 
     return Operations(metrics, reload, status)

@@ -33,3 +33,7 @@ class TaskLearner(Protocol):
     async def purge(self, tenant: str, purge: Purge) -> None:
         """Have it delete the rows of a tenant that it was sent."""
         ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...

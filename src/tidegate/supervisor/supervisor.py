@@ -21,7 +21,7 @@ from tidegate.config.configuration import Configuration
 from tidegate.errors import ConfigError, TidegateError, WorkerFailed, WorkerLost
 from tidegate.node.admin import Operations, port_of, start_admin
 from tidegate.node.data import GRACE_S
-from tidegate.node.exchange import start_exchange
+from tidegate.node.exchange import Exchange, start_exchange
 from tidegate.node.fitting import Texts
 from tidegate.node.learner import golden_texts, start_learner
 from tidegate.node.node import differences
@@ -86,6 +86,8 @@ class Supervisor:
     admin_port: int | None = None
     generation: int = 1
     reload_error: str | None = None
+    exchange: Exchange | None = None
+    """With the learner of this node's tasks."""
     counts: Counts = field(default_factory=Counts)
     _covered: set[int] = field(default_factory=set)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -212,6 +214,7 @@ class Supervisor:
                 "lost": sum(report.journal_lost for report in reports),
             },
             "encoder": next((one.ready.encoder for one in self.members if one.ready), None),
+            "exchange": None if self.exchange is None else await self.exchange.status(),
             "workers": [_described(member) for member in self.members],
         }
 
@@ -372,7 +375,7 @@ async def running_supervisor(
             stack, upkeep, owner, lambda: node.configuration, node.rebuild, node.golden_texts
         )
 
-        start_exchange(
+        node.exchange = start_exchange(
             stack, upkeep, owner, lambda: node.configuration, node.rebuild, node.golden_texts
         )
 
