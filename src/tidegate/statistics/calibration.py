@@ -29,8 +29,19 @@ MOST_SLOPE = 0.9
 
 def probabilities(scores: Float32, calibration: Calibration) -> Float32:
     """Give calibrated probabilities for one row of scores, or for each of several."""
+    if scores.ndim == 1:
+        return _probabilities_of_one(scores, calibration)
     inverse = np.power(1.0 + _margins(scores), -calibration.slope) / calibration.temperature
     return softmax(scores * np.asarray(inverse, np.float32)[..., None])
+
+
+def _probabilities_of_one(scores: Float32, calibration: Calibration) -> Float32:
+    """Do the same for one row in half the calls of numpy, which are what it costs."""
+    second, best = np.partition(scores, -2)[-2:].tolist()
+    inverse = (1.0 + best - second) ** -calibration.slope / calibration.temperature
+    shares: Float32 = np.exp((scores - np.float32(best)) * np.float32(inverse))
+    shares /= shares.sum()
+    return shares
 
 
 def fit(scores: Float32, targets: Integers) -> Calibration:

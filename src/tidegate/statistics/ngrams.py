@@ -62,7 +62,7 @@ def grams(texts: Sequence[str], count: int = BUCKETS) -> Grams:
 
 def contribution(channel: NgramChannel, found: Sequence[int]) -> Float32:
     """Give what the buckets of one text add to the score of each label."""
-    total: Float32 = channel.weights[np.array(found, np.int64)].sum(axis=0)
+    total: Float32 = channel.weights.take(np.array(found, np.int64), axis=0).sum(axis=0)
     total /= np.float32(np.sqrt(max(len(found), 1)))
     return total
 

@@ -4,18 +4,20 @@ A head pools the windows of a long text by their mean, which is the encoding's o
 the best score of any window; what its n-gram channel says is added then.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from tidegate.domain.bundle import Float32, Head
+from tidegate.domain.bundle import Float32, Head, NgramChannel
 from tidegate.domain.encoding import Encoding
 from tidegate.statistics import linear, ngrams
 from tidegate.statistics.calibration import probabilities
 
 WORTH_IT = 0.5
 """Share of the matrix that must be asked for; below, products of single heads are cheaper."""
+ENOUGH = 2
+"""N-gram channels that are worth a matrix of their own."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +28,8 @@ class Heads:
     """Where the labels of each head stand, by the content hash of its bundle."""
     weights: Float32
     bias: Float32
+    channel: NgramChannel | None = None
+    """The n-gram channels side by side, where all that there are hash alike."""
 
     def score(
         self, asked: Mapping[str, Head], text: str, encoding: Encoding
@@ -40,16 +44,21 @@ class Heads:
         if len(known) == 1 or labels < len(self.bias) * WORTH_IT:
             known = {}
         raw: Float32 | None = None
+        said: Float32 | None = None
         if known:
             raw = linear.scores(self.weights, self.bias, _vectors(encoding, known.values()))
-        found: dict[tuple[str, int], list[int]] = {}
+            said = None if self.channel is None else _said(self.channel, text)
         scored = {}
         for key, head in asked.items():
-            if raw is not None and key in known:
-                own = raw[..., self.rows[key]]
-            else:
-                own = linear.scores(head.weights, head.bias, _vectors(encoding, (head,)))
-            scored[key] = _calibrated(head, _pooled(head, own), text, found)
+            if raw is None or key not in known:
+                scored[key] = score(head, text, encoding)
+                continue
+            own = _pooled(head, raw[..., self.rows[key]])
+            if said is not None:
+                own += said[self.rows[key]]
+            elif head.ngrams is not None:
+                own += _said(head.ngrams, text)
+            scored[key] = _calibrated(head, own)
         return scored
 
 
@@ -66,13 +75,34 @@ def fuse(heads: Mapping[str, Head]) -> Heads:
         rows=rows,
         weights=np.concatenate([np.zeros((0, width), np.float32), *weights]),
         bias=np.concatenate([np.zeros(0, np.float32), *bias]),
+        channel=_side_by_side(list(heads.values())),
     )
 
 
 def score(head: Head, text: str, encoding: Encoding) -> list[float]:
     """Give the calibrated probability of each label, in the head's order."""
-    raw = linear.scores(head.weights, head.bias, _vectors(encoding, (head,)))
-    return _calibrated(head, _pooled(head, raw), text, {})
+    raw = _pooled(head, linear.scores(head.weights, head.bias, _vectors(encoding, (head,))))
+    if head.ngrams is not None:
+        raw += _said(head.ngrams, text)
+    return _calibrated(head, raw)
+
+
+def _side_by_side(heads: Sequence[Head]) -> NgramChannel | None:
+    """Put n-gram channels that hash alike into one, so that a text costs one look-up.
+
+    None where there is at most one to look up, or they do not hash alike.
+    """
+    channels = [head.ngrams for head in heads if head.ngrams is not None]
+    if len(channels) < ENOUGH or len({(one.scheme, len(one.weights)) for one in channels}) > 1:
+        return None
+    buckets = len(channels[0].weights)
+    columns = [
+        np.zeros((buckets, len(head.labels)), np.float32)
+        if head.ngrams is None
+        else head.ngrams.weights
+        for head in heads
+    ]
+    return NgramChannel(channels[0].scheme, np.concatenate(columns, axis=1))
 
 
 def _vectors(encoding: Encoding, heads: Collection[Head]) -> Float32:
@@ -89,14 +119,10 @@ def _pooled(head: Head, raw: Float32) -> Float32:
     return best
 
 
-def _calibrated(
-    head: Head, raw: Float32, text: str, found: dict[tuple[str, int], list[int]]
-) -> list[float]:
-    channel = head.ngrams
-    if channel is not None:
-        key = channel.scheme, len(channel.weights)
-        if key not in found:
-            found[key] = ngrams.hashed(text, len(channel.weights))
-        raw += ngrams.contribution(channel, found[key])
+def _said(channel: NgramChannel, text: str) -> Float32:
+    return ngrams.contribution(channel, ngrams.hashed(text, len(channel.weights)))
+
+
+def _calibrated(head: Head, raw: Float32) -> list[float]:
     values: list[float] = probabilities(raw, head.calibration).tolist()
     return values

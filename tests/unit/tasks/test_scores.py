@@ -44,15 +44,18 @@ def test_scores_are_probabilities(vector: list[float]) -> None:
 
 
 @pytest.mark.parametrize("windows", [1, 3])
-def test_heads_together_say_what_each_says_alone(windows: int) -> None:
+@pytest.mark.parametrize("buckets", [64, 32])
+def test_heads_together_say_what_each_says_alone(windows: int, buckets: int) -> None:
     heads = {
         "plain": head(3),
         "best window": head(2, seed=2, pooling="max"),
         "with words": head(4, seed=5, buckets=64),
-        "more words": head(4, seed=6, buckets=64),
+        "more words": head(4, seed=6, buckets=buckets),
     }
     read = encoding(windows)
-    together = fuse(heads).score(heads, TEXT, read)
+    fused = fuse(heads)
+    assert (fused.channel is not None) == (buckets == 64), "only those that hash alike"
+    together = fused.score(heads, TEXT, read)
     assert list(together) == list(heads)
     for task, one in heads.items():
         assert together[task] == pytest.approx(score(one, TEXT, read), abs=1e-5)
