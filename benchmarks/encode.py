@@ -6,6 +6,8 @@ text, theirs over ours.
 
 - `vs_sentence_transformers_b1`, `vs_infinity_b1`, `vs_fastembed_b1`: our int8 against them, who
   calculate in float32. `vs_fastembed_fp32`: the same graph in float32 on both sides.
+  `vs_fastembed_fp32_here`: once more, ours called in the thread that asks, as fastembed is, without
+  the queue and the thread that keep a node's event loop free.
 - `int8_vs_fp32`: our own float32 over our own int8.
 - `heads_overhead_pct`: what token states, four pooled heads (151, 77, 20 and 2 labels, each with
   its n-gram channel) and one head of nine labels on every token add to the encoder.
@@ -29,6 +31,7 @@ from pathlib import Path
 from benchmarks.encoding import agreement, capacity, heads
 from benchmarks.encoding.engines import (
     OURS,
+    OURS_HERE,
     PEERS,
     Running,
     Turn,
@@ -67,6 +70,7 @@ TEXTS = 60
 QUICK_TEXTS = 12
 MOST_TEXTS = 1200
 FLOAT32 = "tidegate float32"
+FLOAT32_HERE = "tidegate float32, no queue"
 RATIOS = {
     "sentence-transformers": "vs_sentence_transformers_b1",
     "infinity-emb": "vs_infinity_b1",
@@ -110,10 +114,15 @@ def _started(
     stack: ExitStack, options: Options, texts: Path, failed: dict[str, Row], progress: Progress
 ) -> dict[str, Running]:
     """Start ours, and the peers that will; one that will not is named with its error."""
-    own = {OURS: int8_folder(), FLOAT32: float32_folder(options.cache)}
+    float32 = float32_folder(options.cache)
+    own = {
+        OURS: (OURS, int8_folder()),
+        FLOAT32: (OURS, float32),
+        FLOAT32_HERE: (OURS_HERE, float32),
+    }
     engines = {
-        name: stack.enter_context(running(name, own_python(), OURS, folder, texts))
-        for name, folder in own.items()
+        name: stack.enter_context(running(name, own_python(), engine, folder, texts))
+        for name, (engine, folder) in own.items()
     }
     for peer in PEERS if options.peers else ():
         try:
@@ -149,6 +158,7 @@ def _ratios(taken: Mapping[str, list[Turn]]) -> dict[str, Figure]:
             figures[RATIOS[package]] = times(_medians(one), ours)
         if package == "fastembed":
             figures["vs_fastembed_fp32"] = times(_medians(one), float32)
+            figures["vs_fastembed_fp32_here"] = times(_medians(one), _medians(taken[FLOAT32_HERE]))
     return figures
 
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 NAME = "tidegate/same-weights"
 WIDTH = 384
@@ -50,10 +51,8 @@ def main(engine: str, folder: str, texts_file: str, threads: int, answers: int) 
 
 
 def _tidegate(folder: str, threads: int) -> Encode:
-    engines = import_module("tidegate.adapters.engines.onnx_encoder")
-    encoder = engines.OnnxEncoder(Path(folder), engines.OnnxEncoderSettings(threads=threads))
-    encoder.open()
-    encoder.check()
+    """Through the queue and its threads, as a node does."""
+    encoder = _opened(folder, threads)
 
     async def all_of(texts: Sequence[str], at_once: int) -> Taken:
         took: list[float] = []
@@ -71,6 +70,20 @@ def _tidegate(folder: str, threads: int) -> Encode:
         return took, vectors
 
     return lambda texts, at_once: asyncio.run(all_of(texts, at_once))
+
+
+def _tidegate_here(folder: str, threads: int) -> Encode:
+    """In the calling thread, as the others do."""
+    encoder = _opened(folder, threads)
+    return _one_by_one(lambda text: encoder.encode_here(text).vector)
+
+
+def _opened(folder: str, threads: int) -> Any:
+    engines = import_module("tidegate.adapters.engines.onnx_encoder")
+    encoder = engines.OnnxEncoder(Path(folder), engines.OnnxEncoderSettings(threads=threads))
+    encoder.open()
+    encoder.check()
+    return encoder
 
 
 def _fastembed(folder: str, threads: int) -> Encode:
@@ -132,6 +145,7 @@ def _one_by_one(encode: Callable[[str], Vector]) -> Encode:
 
 ENGINES: dict[str, Callable[[str, int], Encode]] = {
     "tidegate": _tidegate,
+    "tidegate-here": _tidegate_here,
     "fastembed": _fastembed,
     "sentence-transformers": _sentence_transformers,
     "infinity": _infinity,

@@ -21,6 +21,8 @@ CHILD = Path(__file__).with_name("child.py")
 STOP_S = 5.0
 LAST_WORDS_CHARS = 300
 OURS = "tidegate"
+OURS_HERE = "tidegate-here"
+"""The same, called in the thread that asks."""
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",

@@ -148,7 +148,7 @@ class OnnxEncoder:
         x64 processors without VNNI add 8-bit products in 16 bits, which saturates: there the
         slower exact kernels are taken.
         """
-        vector = self._vector(UNFAMILIAR)
+        vector = self.encode_here(UNFAMILIAR).vector
         if len(vector) != self.dimensions or not np.isfinite(vector).all():
             raise EncoderUnusable(
                 f"`{self._folder}` gives {len(vector)} components, {self.dimensions} are expected,"
@@ -180,10 +180,14 @@ class OnnxEncoder:
         """
         return await self._opened.queue.take(text, wants, deadline)
 
+    def encode_here(self, text: str) -> Encoding:
+        """Encode in the calling thread, past the queue: where no event loop has to go on."""
+        return _encode(self._opened, text, "vector")
+
     def deviation(self) -> float:
         """The largest difference between golden vectors and those calculated here."""
         differences = [
-            self._vector(golden.text)[: len(golden.vector)] - np.array(golden.vector)
+            self.encode_here(golden.text).vector[: len(golden.vector)] - np.array(golden.vector)
             for golden in self._opened.manifest.golden
         ]
         # np.max lets NaN through, which then fails every comparison.
@@ -200,9 +204,6 @@ class OnnxEncoder:
         if self._state is None:
             raise EngineError(f"the encoder in `{self._folder}` is not open")
         return self._state
-
-    def _vector(self, text: str) -> NDArray[np.float32]:
-        return _encode(self._opened, text, "vector").vector
 
     def _in_turn(self, turn: Turn) -> Encoding:
         """Encode in a thread of the queue, and note how long the text waited for it."""
