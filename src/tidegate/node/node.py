@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from tidegate import __version__
+from tidegate.adapters.machine import give_memory_back
 from tidegate.adapters.stores.key_file import KeySnapshot
 from tidegate.api.arrival import Limits
 from tidegate.api.health import Readiness
@@ -238,6 +239,7 @@ def settle_process() -> None:
     # What was built at start stays: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
+    give_memory_back()
     # A request makes some hundred objects that are gone with it, none of them in a cycle.
     gc.set_threshold(*COLLECT_AFTER)
     # The default of 5 ms would let the ledger's thread keep a request waiting that long.

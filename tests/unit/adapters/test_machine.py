@@ -1,5 +1,8 @@
 """What the kernel says about a machine, out of files that a test writes."""
 
+import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,3 +90,20 @@ def test_what_cannot_be_read_is_no_limit(tmp_path: Path, text: str) -> None:
     assert (found.cpu_limit, found.memory_limit_bytes, found.memory_bytes) == (None, None, None)
     assert found.features == ()
     assert found.open_files > 0
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked to")
+def test_freed_memory_is_given_back() -> None:
+    code = """
+from pathlib import Path
+from tidegate.adapters.machine import give_memory_back
+def resident(): return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+blocks = [bytes(1000) for _ in range(50_000)]
+last = blocks[-1]  # it lies at the end of the heap, which so cannot shrink by itself
+del blocks
+before = resident()
+give_memory_back()
+print(before - resident())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(run.stdout) > 20_000_000
