@@ -118,9 +118,9 @@ async def _learned(node: Node) -> None:
     await learning.collector.idle()
     await learning.collector.audits.join()
     await learning.keeper.write()
-    if learning.look is None:
+    if learning.look is None or learning.learn is None:
         raise BenchmarkError("the node does not learn")
-    while await learning.look():
+    while await learning.look() or await learning.learn():
         pass
 
 

@@ -143,10 +143,11 @@ async def taught(folder: Path, teacher: Teacher) -> Path:
 
 
 async def learned_all(gateway: Gateway) -> None:
-    """Return when the learner has nothing to do."""
-    look = gateway.node.parts.learning.look
-    assert look is not None
-    while await look():
+    """Return when neither guarantees nor labels give anything to do."""
+    learning = gateway.node.parts.learning
+    assert learning.look is not None
+    assert learning.learn is not None
+    while await learning.look() or await learning.learn():
         pass
 
 

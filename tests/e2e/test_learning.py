@@ -1,5 +1,6 @@
 """A node that starts with nothing and answers more and more itself."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -243,7 +244,7 @@ async def test_traffic_of_another_kind_suspends_and_as_much_of_the_same_does_not
     async with serving_copy(learned, tmp_path, teacher, audit_share=0.0001) as gateway:
         await ask(gateway, TEXTS[: len(strange)])
         await learned_all(gateway)
-        assert gateway.node.parts.learning.shifts.alarms == []
+        assert gateway.node.parts.learning.watch.shifts.alarms == []
         assert is_serving(gateway)
 
         await ask(gateway, strange)
@@ -254,3 +255,52 @@ async def test_traffic_of_another_kind_suspends_and_as_much_of_the_same_does_not
         (verdict,) = gateway.node.generations.current.learned.verdicts.values()
         assert verdict.state == "suspended"
         assert "no longer what it was tested on" in verdict.reason
+
+
+async def test_answers_run_out_and_repeats_from_the_cache_count(
+    learned: Path, tmp_path: Path
+) -> None:
+    teacher = Teacher(dict(lessons()))
+    async with serving_copy(learned, tmp_path, teacher, audit_share=0.0001) as gateway:
+        learning = gateway.node.parts.learning
+        (verdict,) = learning.guarantees.standing()
+        learning.guarantees.save(replace(verdict, expires_after_answers=100))
+        (sure,) = await surest(gateway, 1)
+        assert await ask(gateway, [sure] * 10, model="cached") == ["local", *["cache"] * 9]
+        await learning.tally.write()
+        await learned_all(gateway)
+        assert is_serving(gateway)
+        (state,) = learned_at(gateway.node.parts.paths)
+        # A process that is killed has counted too many: so some count already that are to come.
+        assert 100 - 10 - 2 * 10 <= (state.answers_left or 0) <= 90
+
+        await ask(gateway, [sure] * 90, model="cached")
+        await learning.tally.write()
+        await learned_all(gateway)
+
+        assert await ask(gateway, [sure], model="cached") == ["upstream"]
+        (ended,) = learning.guarantees.history(verdict.task, 1)
+        assert (ended.state, "answers" in ended.reason) == ("expired", True)
+
+
+async def test_a_suspension_does_not_wait_for_a_reload_under_way(
+    learned: Path, tmp_path: Path
+) -> None:
+    teacher = Teacher(dict(lessons()))
+    async with serving_copy(learned, tmp_path, teacher, audit_share=0.0001) as gateway:
+        learning = gateway.node.parts.learning
+        (verdict,) = learning.guarantees.standing()
+        (sure,) = await surest(gateway, 1)
+        assert await ask(gateway, [sure] * 2, model="cached") == ["local", "cache"]
+        number = gateway.node.generation
+
+        async with gateway.node._changing:
+            learning.guarantees.warn(verdict.task, verdict.granted_at, "other traffic")
+            assert learning.look is not None
+            await learning.look()
+            # Nothing could be built yet, and neither a head nor the cache answers any more.
+            assert gateway.node.generation == number
+            assert await ask(gateway, [sure], model="cached") == ["upstream"]
+            assert await ask(gateway, [sure]) == ["upstream"]
+        await until(lambda: not is_serving(gateway))
+        assert gateway.node.generation > number

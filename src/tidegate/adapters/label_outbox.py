@@ -186,14 +186,6 @@ class LabelOutbox:
             (MOST_COUNTS,),
         )
 
-    def numbers(self, owner: Owner, since: float) -> dict[str, int]:
-        """Give the number of each row of one owner received after `since`: their order here."""
-        found = self._select(
-            "SELECT row_id, number FROM labels WHERE task = ? AND owner = ? AND time > ?",
-            (owner.task, owner.tenant, since),
-        )
-        return dict(found.fetchall())
-
     def newest_count(self, owner: Owner) -> int:
         """Give the number of the newest counts of one owner; it grows with each."""
         [(newest,)] = self._select(
@@ -202,11 +194,16 @@ class LabelOutbox:
         ).fetchall()
         return int(newest)
 
-    def counted(self, owner: Owner, granted_at: float) -> list[tuple[int, AuditCount]]:
-        """Give what others counted under one guarantee, each with the row that it came after."""
+    def counted(
+        self, owner: Owner, granted_at: float, after: int = 0
+    ) -> list[tuple[int, AuditCount]]:
+        """Give what others counted under one guarantee, each with the row that it came after.
+
+        With `after`, of counts that came after those of this number.
+        """
         found = self._select(
             "SELECT after_row, bundle, granted_at, stratum, seen, accepted, disagreed FROM audits"
-            " WHERE task = ? AND owner = ? AND granted_at = ? ORDER BY number",
-            (owner.task, owner.tenant, granted_at),
+            " WHERE task = ? AND owner = ? AND granted_at = ? AND number > ? ORDER BY number",
+            (owner.task, owner.tenant, granted_at, after),
         )
         return [(after, AuditCount(*counts)) for after, *counts in found]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import closing
 
+from tidegate.adapters.clocks.system import SystemClock
 from tidegate.adapters.record_reader import open_records
 from tidegate.adapters.sealing import TenantKeys
 from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
@@ -22,7 +23,7 @@ def learned_at(paths: StatePaths) -> list[LearnedState]:
         closing(SqliteLabels.open_to_read(paths.labels, TenantKeys(paths.label_keys))) as labels,
         closing(SqliteGuarantees.open_to_read(paths.guarantees)) as guarantees,
     ):
-        return learned_states(labels, guarantees, saved)
+        return learned_states(labels, guarantees, saved, SystemClock().now())
 
 
 def verdicts_at(paths: StatePaths, task: str, count: int = 50) -> Sequence[Guarantee]:

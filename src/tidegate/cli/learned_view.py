@@ -63,26 +63,52 @@ class LearnedState(msgspec.Struct, frozen=True, kw_only=True):
     """Those of them that differ from an answer of this node."""
     attempts: int = 0
     versions: int = 0
+    renewals: int = 0
+    """How often audit rows showed anew what would have expired."""
+    expires_in_s: float | None = None
+    answers_left: int | None = None
+    """Before it expires; what was given since the grant counts, repeats included."""
 
 
 def learned_states(
-    labels: SqliteLabels, guarantees: SqliteGuarantees, saved: Mapping[tuple[str, str], Saved]
+    labels: SqliteLabels,
+    guarantees: SqliteGuarantees,
+    saved: Mapping[tuple[str, str], Saved],
+    now: float,
 ) -> list[LearnedState]:
     """Give all owners of labels."""
     found = []
     for owner, encoder in labels.owners_by_encoder():
+        verdict = guarantees.load(owner.key)
         state = _state(
             owner,
             labels.counts(owner, encoder),
-            guarantees.load(owner.key),
+            verdict,
             guarantees.ledger(owner.key).attempts,
             saved.get((owner.task, owner.tenant), Saved()),
         )
+        if verdict is not None and verdict.state == "granted":
+            state = msgspec.structs.replace(
+                state,
+                renewals=verdict.renewals,
+                expires_in_s=max(verdict.expires_at - now, 0.0),
+                answers_left=answers_left(verdict, guarantees.answers(verdict.grant)),
+            )
         said = labels.answers.counts(owner)
         found.append(
             msgspec.structs.replace(state, feedback=said.stated, reported_errors=said.errors)
         )
     return found
+
+
+def answers_left(verdict: Guarantee, given: int) -> int:
+    """Give how many answers a guarantee is good for."""
+    return max(verdict.expires_after_answers - given, 0)
+
+
+def left(expires_in_s: float, answers: int) -> str:
+    """Say how long a guarantee stands."""
+    return f"expires in {span(expires_in_s)} or {answers:,} answers"
 
 
 def learned_listing(found: Sequence[LearnedState]) -> Group:
@@ -164,7 +190,7 @@ def _wait(verdict: Guarantee) -> str:
         return verdict.reason
     if infeasible.further_requests is None:
         return infeasible.reason
-    days = "" if infeasible.wait_s is None else f", {_span(infeasible.wait_s)} at today's traffic"
+    days = "" if infeasible.wait_s is None else f", {span(infeasible.wait_s)} at today's traffic"
     return f"{infeasible.reason}; about {infeasible.further_requests:,} more requests{days}"
 
 
@@ -201,15 +227,19 @@ def _note(one: LearnedState) -> str:
         ""
         if one.detection_delay_s is None
         else (
-            f"; twice {one.max_error:.1%} would be noticed in about {_span(one.detection_delay_s)}"
+            f"; twice {one.max_error:.1%} would be noticed in about {span(one.detection_delay_s)}"
         )
     )
+    if one.expires_in_s is not None and one.answers_left is not None:
+        times = f"; renewed {one.renewals} times" if one.renewals else ""
+        noticed += f"; {left(one.expires_in_s, one.answers_left)}{times}"
     itself = "" if one.noise is None else f", which differs from itself in {one.noise:.1%}"
     said = f"disagreement is with `{one.upstream}`{itself}{noticed}"
     return f"{said}; {reported}" if reported else said
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """Say a time in its largest unit."""
     for size, name in ((86_400.0, "days"), (3_600.0, "hours"), (60.0, "minutes")):
         if seconds >= size:
             return f"{seconds / size:.1f} {name}"

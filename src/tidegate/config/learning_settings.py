@@ -64,6 +64,23 @@ class LearningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             " from the upstream's. Default 0.02.",
         ),
     ] = 0.02
+    expires_after_days: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=366,
+            description="For tasks without a `max_error` of their own: age at which a guarantee"
+            " expires, unless audit rows since show it anew. Default 30.",
+        ),
+    ] = 30.0
+    expires_after_answers: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="For the same tasks: answers, repeats from the cache included, after which"
+            " it does. Default 1,000,000.",
+        ),
+    ] = 1_000_000
     automatic_tasks: Annotated[
         int,
         Meta(

@@ -135,11 +135,21 @@ class GuaranteeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         ),
     ] = ()
     expires_after_days: Annotated[
-        float, Meta(gt=0, le=366, description="Age at which it expires. Default 30.")
+        float,
+        Meta(
+            gt=0,
+            le=366,
+            description="Age at which it expires, unless audit rows since show it anew. Default"
+            " 30.",
+        ),
     ] = 30.0
     expires_after_answers: Annotated[
         int,
-        Meta(ge=1, description="Local answers after which it expires. Default 1,000,000."),
+        Meta(
+            ge=1,
+            description="Local answers, repeats from the cache included, after which it does."
+            " Default 1,000,000.",
+        ),
     ] = 1_000_000
 
 

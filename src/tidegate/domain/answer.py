@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from tidegate.domain.guarantee import Grant
+
 Source = Literal["cache", "local", "upstream"]
 
 
@@ -41,3 +43,5 @@ class Answer(msgspec.Struct, frozen=True):
     """Seconds of it that making a connection took; None: there was one."""
     may_store: bool = True
     """False when whoever answered forbade it (`Cache-Control: no-store`)."""
+    promised: tuple[Grant, ...] = ()
+    """Guarantees under which this node gave parts of it, one entry an answered question."""

@@ -56,15 +56,23 @@ class NoiseFloor:
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """Which of a task's guarantees is meant."""
+
+    task: str
+    granted_at: float
+    """Seconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
 class LabelSource:
     """Where the labels that the guarantee was tested on came from."""
 
     kind: Literal["gold", "human", "agreement"]
     upstream: str | None = None
-    """`agreement`: with whom; a change of upstream, model or template voids the guarantee."""
+    """`agreement`: with whom; another upstream or model voids the guarantee. Another template
+    makes another wording, and so another task."""
     model: str | None = None
-    template: str | None = None
-    """Hash of the operator's template, where texts were taken from chat requests."""
     noise: NoiseFloor | None = None
 
     @property
@@ -173,7 +181,7 @@ class Guarantee:
     """Seconds since the epoch, UTC; of the verdict, where nothing was granted."""
     expires_at: float
     expires_after_answers: int
-    """Local answers after which it expires, however young."""
+    """Answers since the grant, repeats from the cache included, after which it expires."""
     critical: tuple[CriticalClass, ...] = ()
     strata: tuple[Stratum, ...] = ()
     audit_share: float | None = None
@@ -188,6 +196,20 @@ class Guarantee:
     static_from: float | None = None
     """Accept score from which on static embeddings settle a question and the encoder does not look:
     that pair was tested as one classifier. None: the encoder alone was."""
+    renewals: int = 0
+    """How often it would have expired, and audit rows since showed it anew."""
+    renewed_at: float | None = None
+    """Of the newest of them; `levels`, `rows` and `attempt` are its, too."""
+
+    @property
+    def grant(self) -> Grant:
+        """Tell it from others of its task."""
+        return Grant(self.task, self.granted_at)
+
+    @property
+    def tested_until(self) -> float:
+        """Rows younger than this were in no test of it."""
+        return self.granted_at if self.renewed_at is None else self.renewed_at
 
     @property
     def own(self) -> Level:

@@ -134,7 +134,7 @@ class ChatHeads:
             created=int(self._clock.now()),
             usage=looked.usage,
         )
-        return Answer(body, draft.model, looked.usage)
+        return Answer(body, draft.model, looked.usage, promised=looked.promised)
 
 
 def _key(draft: Draft, asked: ChatQuestion) -> Key:

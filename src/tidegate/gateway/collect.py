@@ -101,6 +101,7 @@ class Collector:
 
     def observe(self, draft: Draft, body: bytes) -> None:
         """Take note of an answered request; never waits, never raises."""
+        draft.generation.learned.watch.delivered(draft.promised)
         seen = _seen(draft, body, self.shapes)
         if seen is None:
             return

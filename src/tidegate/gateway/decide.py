@@ -40,7 +40,8 @@ class Decider:
             _note_local(draft, looked, parts)
             draft.reason = _why_here(looked)
             draft.answers = merge(parts, ())
-            return replace(self._encoded(draft, ask, draft.answers), lossy=_cut(looked))
+            answer = self._encoded(draft, ask, draft.answers)
+            return replace(answer, lossy=_cut(looked), promised=looked.promised)
         if len(parts.upward) == len(ask.questions):
             return await self._all_upstream(draft, ask, plan)
         return await self._mixed(draft, ask, looked, parts, plan)
@@ -83,7 +84,7 @@ class Decider:
         draft.questions = _traced(draft.questions, parts.upward, upstream)
         draft.answers = merge(parts, upstream)
         answered = self._encoded(draft, ask, draft.answers)
-        return replace(answered, lossy=lossy, may_store=may_store)
+        return replace(answered, lossy=lossy, may_store=may_store, promised=looked.promised)
 
     def _encoded(
         self, draft: Draft, ask: Decisions, answers: Sequence[Decision | Refusal]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from tidegate.bundles.fingerprint import fingerprint
 from tidegate.domain.answer import Usage
 from tidegate.domain.encoding import Encoding
+from tidegate.domain.guarantee import Grant
 from tidegate.domain.question import Decision, Question, QuestionTrace
 from tidegate.domain.request import Decisions
 from tidegate.errors import DeadlineExceeded, EngineError
@@ -39,6 +40,8 @@ class Looked:
     usage: Usage
     is_cut: bool = False
     """The heads did not see the end of the text."""
+    promised: tuple[Grant, ...] = ()
+    """The guarantees under which it decided, one entry a decision."""
 
 
 async def look(draft: Draft, ask: Decisions, clock: Clock) -> Looked:
@@ -48,6 +51,7 @@ async def look(draft: Draft, ask: Decisions, clock: Clock) -> Looked:
     if draft.route is not None:
         tasks = generation.learned.serving(draft.route, draft.request.context.identity.tenant)
         tasks += [generation.tasks[one] for one in draft.route.tasks if one in generation.tasks]
+        tasks = [generation.learned.watch.standing(one) for one in tasks]
     found = _coverage(ask, tasks)
     if ask.text is None or all(isinstance(one, str) for one in found):
         return _unseen(ask, found)
@@ -121,7 +125,7 @@ def _scored(
             scores = scored[loaded.bundle.content_hash]
             decision, said = read(question, loaded, scores, vector, loaded.bundle.novelty)
             settled = Settled(judge(loaded, decision, said, asked_by), said.score)
-        generation.learned.shifts.observe(loaded.guarantee, settled.score)
+        generation.learned.watch.shifts.observe(loaded.guarantee, settled.score)
         said_to.append(settled.outcome)
     outcomes = hold_together(found, said_to)
     traces = tuple(
@@ -130,9 +134,25 @@ def _scored(
             zip(ask.questions, found, outcomes, strict=True)
         )
     )
-    if encoding is None:
-        return Looked(outcomes, traces, Usage(first.token_count, 0))
-    return Looked(outcomes, traces, Usage(encoding.token_count, 0), encoding.is_truncated)
+    read_count = first.token_count if encoding is None else encoding.token_count
+    is_cut = encoding is not None and encoding.is_truncated
+    return Looked(outcomes, traces, Usage(read_count, 0), is_cut, _promised(found, outcomes))
+
+
+def _promised(
+    found: Sequence[LoadedTask | str], outcomes: Sequence[Decision | NotConfident | str]
+) -> tuple[Grant, ...]:
+    """Name the guarantee of each decision; what the operator vouches for himself has none."""
+    return tuple(
+        [
+            loaded.guarantee.grant
+            for loaded, outcome in zip(found, outcomes, strict=True)
+            if isinstance(outcome, Decision)
+            and isinstance(loaded, LoadedTask)
+            and loaded.guarantee is not None
+            and not loaded.task.may_serve
+        ]
+    )
 
 
 def _trace(

@@ -7,7 +7,7 @@ from tidegate.domain.guarantee import Guarantee
 from tidegate.domain.label import SHARED, Owner
 from tidegate.domain.learn_policy import AUTOMATIC, LearnPolicy
 from tidegate.domain.route import Route
-from tidegate.gateway.shift import ShiftWatches
+from tidegate.gateway.watch import Watch
 from tidegate.tasks.classify import LoadedTask
 
 
@@ -30,7 +30,7 @@ class Learned:
     """The same by tenant, with the task's name; under `*` what all share."""
     verdicts: Mapping[Owner, Guarantee] = field(default_factory=dict)
     """The newest of each owner, whatever its state."""
-    shifts: ShiftWatches = field(default_factory=ShiftWatches)
+    watch: Watch = field(default_factory=Watch)
     """Of this process; the same in all its generations."""
 
     def serving(self, route: Route, tenant: str) -> list[LoadedTask]:
@@ -59,10 +59,10 @@ def learned(
     policy: LearnPolicy,
     tasks: Mapping[Owner, LoadedTask],
     verdicts: Mapping[Owner, Guarantee],
-    shifts: ShiftWatches,
+    watch: Watch,
 ) -> Learned:
     """Arrange what was loaded for looking up by tenant."""
     by_tenant: dict[str, list[tuple[str, LoadedTask]]] = {}
     for owner, loaded in tasks.items():
         by_tenant.setdefault(owner.tenant, []).append((owner.task, loaded))
-    return Learned(policy, tasks, by_tenant, verdicts, shifts)
+    return Learned(policy, tasks, by_tenant, verdicts, watch)

@@ -125,7 +125,7 @@ class Gateway:
             self._tools.repeats.leave(found)
             raise
         self._tools.repeats.store(found, answer)
-        draft.lossy = answer.lossy
+        draft.lossy, draft.promised = answer.lossy, answer.promised
         body = _in_form(request, answer.body)
         return Reply(draft, body, self._tools.recorder.write(draft, status=OK))
 
@@ -169,7 +169,7 @@ class Gateway:
         draft.place = draft.generation.place
         draft.model = answer.model
         draft.usage = answer.usage
-        draft.lossy = answer.lossy
+        draft.lossy, draft.promised = answer.lossy, answer.promised
         draft.reason = "cached"
         draft.whole = answer.body
         body = _in_form(draft.request, answer.body)

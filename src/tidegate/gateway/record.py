@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from tidegate.domain.answer import Source, Usage
 from tidegate.domain.encoding import Encoding
+from tidegate.domain.guarantee import Grant
 from tidegate.domain.plan import Attempt, Candidate
 from tidegate.domain.question import Decision, QuestionTrace, Refusal
 from tidegate.domain.record import AbortPhase, CacheState, Kind, Phases, Record
@@ -68,6 +69,8 @@ class Draft:
     """What came out, in the order of the questions."""
     encoding: Encoding | None = None
     """Of the text, where a head looked."""
+    promised: tuple[Grant, ...] = ()
+    """Guarantees under which parts of the answer were given, here and now or once before."""
     chat: ChatQuestion | None = None
     """The question that a chat request asks, where it is one and the route learns."""
     whole: bytes | None = None

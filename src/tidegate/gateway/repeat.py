@@ -82,7 +82,7 @@ class Repeats:
         while True:
             entry = self._store.get(key)
             now = self._clock.now()
-            if entry is not None and is_fresh(entry, draft.request.context.cache, now):
+            if entry is not None and _may_repeat(draft, entry, now):
                 draft.cache = "shared" if waited else "hit"
                 draft.cache_age_s = now - entry.stored_at
                 return entry
@@ -102,6 +102,12 @@ class Repeats:
                 return await self._flights.wait(flight)
         except TimeoutError as error:
             raise DeadlineExceeded("an identical request", draft.allowed_s) from error
+
+
+def _may_repeat(draft: Draft, entry: Stored, now: float) -> bool:
+    """Tell whether it is fresh, and no part of it was promised by what was suspended since."""
+    watch = draft.generation.learned.watch
+    return is_fresh(entry, draft.request.context.cache, now) and watch.allows(entry.answer.promised)
 
 
 def _is_own(error: TidegateError) -> bool:

@@ -23,6 +23,8 @@ class _Running:
     granted_at: float
     known: Reference
     watch: ShiftWatch
+    former: float | None
+    """The task's guarantee before; requests under way may still bring it."""
     seen: int = 0
 
 
@@ -41,12 +43,20 @@ class ShiftWatches:
         if guarantee is None or guarantee.tails is None:
             return
         running = self._running.get(guarantee.task)
-        if running is None or running.granted_at < guarantee.granted_at:
-            known = held_against(guarantee.tails)
-            running = _Running(guarantee.granted_at, known, watch_shift(known))
+        if running is not None and running.former == guarantee.granted_at:
+            # A request that began before the newer guarantee served says nothing about that one.
+            return
+        if running is None or running.granted_at != guarantee.granted_at:
+            # Another one is newer, whatever the clock says: it may have gone back.
+            known, former = held_against(guarantee.tails), running
+            running = _Running(
+                guarantee.granted_at,
+                known,
+                watch_shift(known),
+                None if former is None else former.granted_at,
+            )
             self._running[guarantee.task] = running
-        # Requests that began before a newer guarantee served say nothing about that one.
-        if running.granted_at != guarantee.granted_at or running.watch.is_alarmed:
+        if running.watch.is_alarmed:
             return
         running.watch = observe_shift(running.watch, running.known, score)
         running.seen += 1

@@ -11,6 +11,7 @@ Everything is a step function over values: the same stream always gives the same
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -171,30 +172,27 @@ def settled(sums: Float64, known: Reference, scores: Float64) -> Float64:
     return np.stack(rows, axis=-2)
 
 
-def changed_source(labels: LabelSource, now: LabelSource) -> str | None:
-    """Tell what about the source of labels has changed; a guarantee does not outlive that."""
-    if labels.kind != "agreement":
+def changed_source(labels: LabelSource, upstream: str, model: str) -> str | None:
+    """Tell what an answer shows to have changed about the source of labels; None where nothing.
+
+    A guarantee does not outlive that. What another upstream of the route answered, for instance
+    while this one was away, shows nothing of this one.
+    """
+    if labels.kind != "agreement" or upstream != labels.upstream or model == labels.model:
         return None
-    if labels.upstream != now.upstream:
-        return f"the upstream changed from `{labels.upstream}` to `{now.upstream}`"
-    if labels.model != now.model:
-        return f"the model of `{labels.upstream}` changed from `{labels.model}` to `{now.model}`"
-    if labels.template != now.template:
-        return "the template changed"
-    return None
+    return f"the model of `{upstream}` changed from `{labels.model}` to `{model}`"
+
+
+def lost_source(labels: LabelSource, asked: Collection[str]) -> str | None:
+    """Tell that the upstream which gave the labels is none of those that are asked any more."""
+    if labels.kind != "agreement" or labels.upstream in asked:
+        return None
+    return f"no route that learns leads to `{labels.upstream}` any more"
 
 
 def is_due(guarantee: Guarantee, now: float, answers: int) -> bool:
     """Tell whether it is old enough, in time or answers, to be renewed or to expire."""
     return now >= guarantee.expires_at or answers >= guarantee.expires_after_answers
-
-
-def still_holds(guarantee: Guarantee, accepted: int, errors: int, level: float) -> bool:
-    """Tell whether recent audited answers alone show the loss to be at most alpha.
-
-    `level` is that of an attempt of its own (`attempts.py`) on rows younger than the grant.
-    """
-    return float(binomial.upper_bound(errors, accepted, level)) <= guarantee.own.alpha
 
 
 def audit_share(base: float, alarms: int) -> float:

@@ -13,11 +13,10 @@ from tidegate.domain.label import LabelCounts, LabelRow, Owner
 from tidegate.domain.promise import Promise
 from tidegate.domain.question import Question
 from tidegate.errors import BundleError
-from tidegate.learning.attempts import begun, choose_rows, granted, renewed, share
+from tidegate.learning.attempts import begun, choose_rows, granted, share
 from tidegate.learning.audit import CALIBRATE_SHARE, TEST_SHARE
 from tidegate.learning.audit_rows import AuditRows
-from tidegate.learning.drift import observe_loss, tails, watch_loss
-from tidegate.learning.exchange import in_order
+from tidegate.learning.drift import tails
 from tidegate.learning.feasibility import Traffic
 from tidegate.learning.grid import FEWEST_OF_STRATUM, Plan, Terms, prepare
 from tidegate.learning.guarantee import Verdict, verdict
@@ -55,18 +54,20 @@ class Desk:
     guarantees: SqliteGuarantees
     bundles: BundleFolder
     log: Log
+    former: Guarantee | None = None
+    """The verdict that another one takes the place of."""
 
-    def save(self, guarantee: Guarantee, ledger: AttemptLedger | None = None) -> None:
-        """Make a verdict the newest of its task, and tell the operator."""
-        self.guarantees.save(guarantee, ledger)
-        infeasible = guarantee.infeasible
-        self.log.event(
-            f"learn.{guarantee.state}",
-            task=guarantee.task,
-            version=guarantee.bundle_version,
-            coverage=guarantee.own.coverage,
-            reason=guarantee.reason or (infeasible.reason if infeasible else ""),
-        )
+    def save(self, guarantee: Guarantee, ledger: AttemptLedger | None = None) -> bool:
+        """Make a verdict the newest of its task, and tell the operator.
+
+        False where the former one was taken back meanwhile: what it was compared with, and the
+        rows it was tested on, are no longer those.
+        """
+        if not self.guarantees.succeed(self.former, guarantee, ledger):
+            self.log.event("learn.discarded", task=guarantee.task, version=guarantee.bundle_version)
+            return False
+        announce(self.log, guarantee)
+        return True
 
 
 def grant(
@@ -78,6 +79,7 @@ def grant(
     """
     key = wish.owner.key
     former = desk.guarantees.load(key)
+    desk = replace(desk, former=former)
     is_serving = former is not None and former.state == "granted"
     before = desk.guarantees.ledger(key)
     young = [row for row in made.parts.calibrate if row.time > before.young_since]
@@ -129,68 +131,26 @@ def grant(
     return why or (_PURGED if must else None)
 
 
-def alarm(desk: Desk, wish: Wish, verdict: Guarantee, rows: Sequence[LabelRow]) -> str | None:
-    """Suspend when audited local answers speak against the guarantee, at any moment; see `drift`.
-
-    Everything is reckoned anew from the rows since the grant, so nothing has to survive a restart.
-    """
-    threshold = verdict.own.threshold
-    bundle = read_bundle(desk, verdict)
-    if threshold is None or bundle is None:
-        return None
-    # What other nodes counted stands behind the rows that were here when it came.
-    numbers = desk.labels.outbox.numbers(wish.owner, verdict.granted_at)
-    counts = desk.labels.outbox.counted(wish.owner, verdict.granted_at)
-    audited = [
-        row
-        for row in rows
-        if row.origin == "audit"
-        and row.time > verdict.granted_at
-        and row.label in bundle.head.labels
-    ]
-    found = audit_rows(bundle, audited, wish.promise.loss)
-    outcomes = [
-        (numbers.get(row.row_id, 0), bool(is_wrong))
-        for row, score, is_wrong in zip(audited, found.scores, found.is_wrong, strict=True)
-        if score >= threshold
-    ]
-    watch = watch_loss(verdict.own.alpha)
-    for is_wrong in in_order(outcomes, [one for one in counts if one[1].bundle == verdict.bundle]):
-        watch = observe_loss(watch, is_wrong)
-    if not watch.is_alarmed:
-        return None
-    reason = (
-        f"{watch.seen} audited local answers disagree with `{verdict.labels.upstream}` more than"
-        f" {verdict.own.alpha:g} allows"
-    )
-    suspend(desk, verdict, reason)
-    return reason
-
-
-def read_bundle(desk: Desk, verdict: Guarantee) -> Bundle | None:
+def read_bundle(bundles: BundleFolder, verdict: Guarantee) -> Bundle | None:
     """Give the bundle that a verdict is about; None where it is gone or damaged."""
     try:
-        files = desk.bundles.read(verdict.task, verdict.bundle_version)
+        files = bundles.read(verdict.task, verdict.bundle_version)
         return unpack(files, name=verdict.task, version=verdict.bundle_version)
     except BundleError:
         return None
 
 
-def suspend(desk: Desk, guarantee: Guarantee, reason: str) -> None:
-    """Take a guarantee back; from the next generation on everything goes up and is audited."""
-    _end(desk, replace(guarantee, state="suspended", reason=reason))
-
-
-def expire(desk: Desk, guarantee: Guarantee) -> None:
-    """End a guarantee that is too old; everything is audited again until another is granted."""
-    reason = "it is too old; new labels are being tested"
-    _end(desk, replace(guarantee, state="expired", reason=reason))
-
-
-def _end(desk: Desk, ended: Guarantee) -> None:
-    """Begin another sample: what is tested next is younger than the end of this guarantee."""
-    ledger = renewed(desk.guarantees.ledger(ended.task), desk.clock.now())
-    desk.save(replace(ended, audit_stratum=ended.audit_stratum + 1), ledger)
+def announce(log: Log, guarantee: Guarantee) -> None:
+    """Tell the operator of a verdict."""
+    infeasible = guarantee.infeasible
+    is_renewed = guarantee.state == "granted" and guarantee.renewals > 0
+    log.event(
+        "learn.renewed" if is_renewed else f"learn.{guarantee.state}",
+        task=guarantee.task,
+        version=guarantee.bundle_version,
+        coverage=guarantee.own.coverage,
+        reason=guarantee.reason or (infeasible.reason if infeasible else ""),
+    )
 
 
 def _traffic(counts: LabelCounts, audit_share: float) -> Traffic:
@@ -239,11 +199,10 @@ def _conclude(
     )
     if found.levels[-1].threshold is not None:
         ledger = granted(ledger, plan.outcomes, base.granted_at)
-        desk.save(
-            replace(made, state="granted", audit_stratum=base.audit_stratum + (not is_serving)),
-            ledger,
-        )
-        return f"`{base.task}` was granted {found.levels[-1].alpha:g}"
+        stratum = base.audit_stratum + (not is_serving)
+        if desk.save(replace(made, state="granted", audit_stratum=stratum), ledger):
+            return f"`{base.task}` was granted {found.levels[-1].alpha:g}"
+        return None
     if not is_serving:
         desk.save(made, ledger)
     return None
@@ -333,7 +292,7 @@ def _served(desk: Desk, former: Guarantee, made: Material, wish: Wish) -> float:
     threshold = former.own.threshold
     if threshold is None:
         return 0.0
-    bundle = read_bundle(desk, former)
+    bundle = read_bundle(desk.bundles, former)
     if bundle is None:
         return 0.0
     rows: AuditRows = audit_rows(bundle, made.parts.calibrate, wish.promise.loss)

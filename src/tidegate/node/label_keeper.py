@@ -16,6 +16,7 @@ from tidegate.domain.label import LabelRow, Owner
 from tidegate.domain.learn_policy import AUTOMATIC
 from tidegate.domain.question import Question
 from tidegate.errors import StateError
+from tidegate.learning.drift import changed_source
 
 T = TypeVar("T")
 
@@ -97,10 +98,10 @@ class LabelKeeper:
         """Take one row; the oldest that waits goes when there is no room."""
         self._put(self._rows, row, WAITING)
         verdict = self.verdicts.get(row.owner)
-        if verdict is not None and verdict.state == "granted":
-            labels = verdict.labels
-            if row.upstream == labels.upstream and row.model != labels.model:
-                self.urgent.set()
+        if verdict is None or verdict.state != "granted":
+            return
+        if changed_source(verdict.labels, row.upstream, row.model) is not None:
+            self.urgent.set()
 
     def answered(self, row: LabelRow) -> None:
         """Take one local answer; the oldest that waits goes when there is no room."""

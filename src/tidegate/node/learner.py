@@ -25,7 +25,7 @@ from tidegate.learning.rows import options
 from tidegate.learning.schedule import Progress, is_due
 from tidegate.learning.traffic import material
 from tidegate.node.fitting import Order, Texts, fit_rows
-from tidegate.node.granting import Desk, Wish, alarm, expire, grant, suspend
+from tidegate.node.granting import Desk, Wish, grant
 from tidegate.node.learning import labels_of, policy_of
 from tidegate.node.owner import Owner as StateOwner
 from tidegate.node.owner import Rebuild
@@ -67,8 +67,6 @@ class Learner:
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _seen: dict[Owner, LabelCounts] = field(default_factory=dict)
     """Counts at the last fit of each owner, one that was refused included."""
-    _watched: dict[Owner, tuple[int, int]] = field(default_factory=dict)
-    """The newest row and counts of other nodes that each owner's guarantee was held against."""
     _stopping: Event = field(default_factory=Event)
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="learner")
@@ -110,18 +108,16 @@ class Learner:
 
     async def _look_at(self, wish: Wish, texts: Texts) -> bool:
         """Bring one task as far as its labels allow."""
-        why = await self._run(lambda: self._suspended(wish, texts))
-        if why is None and not wish.may_fit:
+        if not wish.may_fit:
             return False
-        if why is None:
-            due = await self._run(lambda: self._due(wish, texts))
-            if due is None:
-                return False
-            try:
-                why = await self._run(lambda: self._fit_and_test(wish, due, texts))
-            except FitError as error:
-                self.shop.log.event("learn.refused", task=wish.owner.key, error=str(error))
-                return True
+        due = await self._run(lambda: self._due(wish, texts))
+        if due is None:
+            return False
+        try:
+            why = await self._run(lambda: self._fit_and_test(wish, due, texts))
+        except FitError as error:
+            self.shop.log.event("learn.refused", task=wish.owner.key, error=str(error))
+            return True
         if why:
             await self.shop.rebuild(why)
         return True
@@ -143,34 +139,6 @@ class Learner:
             for owner, question in self._store.questions().items()
             if owner.task in known or owner.task.startswith(AUTOMATIC)
         ]
-
-    def _suspended(self, wish: Wish, texts: Texts) -> str | None:
-        """Take a guarantee back where the upstream or the labels demand it; gives the reason."""
-        now = self.shop.guarantees.load(wish.owner.key)
-        if now is None or now.state != "granted":
-            return None
-        desk = self._desk()
-        if self.shop.clock.now() >= now.expires_at:
-            expire(desk, now)
-            return f"the guarantee of `{now.task}` has expired"
-        warning = self.shop.guarantees.warning(now.task, now.granted_at)
-        if warning is not None:
-            suspend(desk, now, warning)
-            return warning
-        for upstream, model in self._opened().sources(wish.owner, now.granted_at):
-            if upstream == now.labels.upstream and model != now.labels.model:
-                reason = f"the model of `{upstream}` changed from `{now.labels.model}` to `{model}`"
-                suspend(desk, now, reason)
-                return reason
-        store = self._opened()
-        rows = store.counts(wish.owner, texts.encoder).newest
-        newest = rows, store.outbox.newest_count(wish.owner)
-        if newest == self._watched.get(wish.owner):
-            return None
-        self._watched[wish.owner] = newest
-        return alarm(
-            desk, wish, now, self._opened().rows(wish.owner, texts.encoder, now.granted_at)
-        )
 
     def _due(self, wish: Wish, texts: Texts) -> LabelCounts | None:
         """Give the counts when it is time to fit."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from tidegate.adapters.sealing import TenantKeys
 from tidegate.adapters.stores.key_file import KeyFile
@@ -21,9 +21,11 @@ from tidegate.errors import BundleError, StateError
 from tidegate.gateway.audit_calls import Auditor
 from tidegate.gateway.collect import Collector
 from tidegate.gateway.learned import Learned, learned
-from tidegate.gateway.shift import ShiftWatches
+from tidegate.gateway.watch import Watch
 from tidegate.learning.audit import Keys, derive
 from tidegate.learning.exchange import may_leave
+from tidegate.node.answer_tally import WRITE_EVERY_S as TALLY_EVERY_S
+from tidegate.node.answer_tally import AnswerTally
 from tidegate.node.label_keeper import WRITE_EVERY_S, LabelKeeper
 from tidegate.node.upkeep import Upkeep
 from tidegate.ports.log import Log
@@ -45,10 +47,13 @@ class LearningParts:
     guarantees: SqliteGuarantees
     collector: Collector
     keys: Keys
-    shifts: ShiftWatches = field(default_factory=ShiftWatches)
+    tally: AnswerTally
+    watch: Watch
     is_open: bool = False
     look: Callable[[], Awaitable[object]] | None = None
-    """Has the learner look at once, in this process or in the supervisor's."""
+    """Has guarantees looked at at once, by this process or the supervisor's."""
+    learn: Callable[[], Awaitable[bool]] | None = None
+    """Has the learner look at once, where it is in this process; tells whether it did anything."""
 
     async def open_for(self, configuration: Configuration) -> None:
         """Open the label store once a route learns; raises MissingExtra, StateError."""
@@ -72,11 +77,11 @@ class LearningParts:
         return await self.keeper.use(lambda store: store.outbox.keys())
 
     def warn(self) -> None:
-        """Write alarms down for the process that learns, which suspends at its next look."""
-        while self.shifts.alarms:
-            alarm = self.shifts.alarms[0]
-            self.guarantees.warn(alarm.task, alarm.granted_at, alarm.reason)
-            del self.shifts.alarms[0]
+        """Write alarms down for the process that owns the state, which looks for them."""
+        alarms = self.watch.shifts.alarms
+        while alarms:
+            self.guarantees.warn(alarms[0].task, alarms[0].granted_at, alarms[0].reason)
+            del alarms[0]
 
     async def close(self) -> None:
         """Make rows of what still waits, for a moment; what is not done by then is lost."""
@@ -87,7 +92,11 @@ class LearningParts:
 
 
 def make_learning(
-    stack: AsyncExitStack, configuration: Configuration, paths: StatePaths, pepper: bytes
+    stack: AsyncExitStack,
+    configuration: Configuration,
+    paths: StatePaths,
+    pepper: bytes,
+    worker: int,
 ) -> LearningParts:
     """Make the parts; the label store is opened by `open_for`."""
     keys = derive(pepper)
@@ -97,7 +106,10 @@ def make_learning(
     keeper = LabelKeeper(
         lambda: open_labels(paths, pepper, keep_rows), configuration.learning.automatic_tasks
     )
-    parts = LearningParts(keeper, guarantees, Collector(keys, keeper), keys)
+    watch = Watch()
+    tally = AnswerTally(SqliteGuarantees.open(paths.guarantees), watch, worker)
+    stack.callback(tally.close)
+    parts = LearningParts(keeper, guarantees, Collector(keys, keeper), keys, tally, watch)
     stack.push_async_callback(parts.close)
     return parts
 
@@ -167,7 +179,7 @@ async def learned_now(
             continue
         if loaded.bundle.content_hash == verdict.bundle:
             tasks[owner] = replace(loaded, guarantee=verdict)
-    return learned(policy, tasks, verdicts, parts.shifts)
+    return learned(policy, tasks, verdicts, parts.watch)
 
 
 def start_collecting(
@@ -195,4 +207,5 @@ def start_collecting(
         parts.warn()
 
     upkeep.every(WRITE_EVERY_S, "label store", write)
+    upkeep.every(TALLY_EVERY_S, "answers", parts.tally.write)
     upkeep.every(WARN_EVERY_S, "shift alarms", warn)

@@ -19,6 +19,7 @@ from tidegate.api.arrival import Limits
 from tidegate.api.health import Readiness
 from tidegate.api.listener import Listener
 from tidegate.config.configuration import Configuration
+from tidegate.domain.guarantee import Grant
 from tidegate.errors import TidegateError
 from tidegate.gateway.entrance import Entrance
 from tidegate.gateway.generation import Generations
@@ -120,6 +121,10 @@ class Node:
             number = self.generations.current.number + 1
             self.adopt(await self.prepare_again(number))
         self.parts.log.event("node.rebuilt", generation=number, why=why)
+
+    async def revoke(self, grant: Grant) -> None:
+        """Answer no more under a guarantee, in no generation; does not wait for a change."""
+        self.parts.learning.watch.revoke(grant)
 
     async def prepare(self, configuration: Configuration, number: int) -> Prepared:
         """Read and check everything beside what serves; raises TidegateError."""

@@ -15,11 +15,24 @@ from tidegate.adapters.process_lock import lock_for_life
 from tidegate.adapters.stores.journal_file import seal_all
 from tidegate.adapters.stores.state_directory import StatePaths, open_state_directory
 from tidegate.config.configuration import Configuration
+from tidegate.domain.guarantee import Grant
 from tidegate.node.upkeep import MOVE_EVERY_S, PRUNE_EVERY_S, LedgerKeeper, Upkeep
 from tidegate.ports.log import Log
 
 Rebuild = Callable[[str], Awaitable[None]]
-"""Makes every serving process build anew what it answers by, within a second; takes the reason."""
+"""Makes every serving process build anew what it answers by; takes the reason."""
+
+Revoke = Callable[[Grant], Awaitable[None]]
+"""Makes every serving process answer no more under a guarantee, at once: also while another
+change is under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How what the owner of the state decides comes to those who serve."""
+
+    revoke: Revoke
+    rebuild: Rebuild
 
 
 @dataclass(frozen=True, slots=True)

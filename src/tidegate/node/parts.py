@@ -61,7 +61,7 @@ def open_parts(
     encoder = open_encoder(stack, configuration, paths)
     static = open_static()
     keys = KeyFile(paths.keys, paths.pepper)
-    learning = make_learning(stack, configuration, paths, keys.load().pepper)
+    learning = make_learning(stack, configuration, paths, keys.load().pepper, worker)
     clock, metrics = SystemClock(), Meter()
     sinks = make_sinks(stack, configuration, clock, log)
     bindings = SqliteBindings(paths.bindings, clock)

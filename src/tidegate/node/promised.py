@@ -3,7 +3,7 @@
 from tidegate.config.configuration import Configuration
 from tidegate.domain.guarantee import Loss
 from tidegate.domain.label import Owner
-from tidegate.domain.promise import Promise
+from tidegate.domain.promise import DAY_S, Promise
 from tidegate.domain.question import Question
 
 
@@ -12,4 +12,10 @@ def promise_of(configuration: Configuration, owner: Owner, question: Question) -
     for task in configuration.tasks:
         if task.name == owner.task and task.promise is not None:
             return task.promise
-    return Promise(configuration.learning.max_error, loss=Loss(question.type))
+    settings = configuration.learning
+    return Promise(
+        settings.max_error,
+        loss=Loss(question.type),
+        expires_after_s=settings.expires_after_days * DAY_S,
+        expires_after_answers=settings.expires_after_answers,
+    )

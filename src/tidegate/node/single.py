@@ -24,7 +24,8 @@ from tidegate.node.exchange import start_exchange
 from tidegate.node.learner import golden_texts, start_learner
 from tidegate.node.learning import learned_now, start_collecting
 from tidegate.node.node import Node
-from tidegate.node.owner import open_owner, start_jobs
+from tidegate.node.overseer import start_overseer
+from tidegate.node.owner import Reach, open_owner, start_jobs
 from tidegate.node.parts import Parts, open_parts
 from tidegate.node.sinks import start_sinks
 from tidegate.node.upkeep import KEYS_EVERY_S, MOVE_EVERY_S, Upkeep
@@ -57,7 +58,9 @@ async def running_node(
         learner = start_learner(
             stack, upkeep, owner, lambda: node.built.configuration, node.rebuild, texts
         )
-        parts.learning.look = learner.round
+        reach = Reach(node.revoke, node.rebuild)
+        overseer = start_overseer(stack, upkeep, owner, lambda: node.built.configuration, reach)
+        parts.learning.look, parts.learning.learn = overseer.round, learner.round
         node.exchange = start_exchange(
             stack, upkeep, owner, lambda: node.built.configuration, node.rebuild, texts
         )

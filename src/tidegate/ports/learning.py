@@ -29,6 +29,19 @@ class GuaranteeStore(Protocol):
         """
         ...
 
+    def standing(self) -> Sequence[Guarantee]:
+        """Give the newest guarantee of each task where that is granted."""
+        ...
+
+    def succeed(
+        self, former: Guarantee | None, guarantee: Guarantee, ledger: AttemptLedger | None = None
+    ) -> bool:
+        """Save where `former` is still the newest of the task; False where it is not.
+
+        So nobody overwrites what another has decided meanwhile.
+        """
+        ...
+
     def ledger(self, task: str) -> AttemptLedger:
         """Give the attempts of a task; an empty ledger when there were none."""
         ...

@@ -48,6 +48,13 @@ class Adopt(msgspec.Struct, frozen=True, tag="adopt"):
     generation: int
 
 
+class Revoke(msgspec.Struct, frozen=True, tag="revoke"):
+    """Answer no more under a guarantee, in no generation."""
+
+    task: str
+    granted_at: float
+
+
 class Abandon(msgspec.Struct, frozen=True, tag="abandon"):
     """Drop what was prepared, if anything: the reload was refused."""
 
@@ -77,7 +84,9 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """Do not let them end."""
 
 
-Order: TypeAlias = Begin | Serve | Prepare | Adopt | Abandon | Look | Cover | Uncover | Stop
+Order: TypeAlias = (
+    Begin | Serve | Prepare | Adopt | Revoke | Abandon | Look | Cover | Uncover | Stop
+)
 
 
 class Done(msgspec.Struct, frozen=True, tag="done"):

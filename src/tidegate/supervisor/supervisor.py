@@ -18,6 +18,7 @@ from tidegate import __version__
 from tidegate.adapters.exporters.prometheus import CONTENT_TYPE, process_metrics, render
 from tidegate.api.listener import bind_each
 from tidegate.config.configuration import Configuration
+from tidegate.domain.guarantee import Grant
 from tidegate.errors import ConfigError, TidegateError, WorkerFailed, WorkerLost
 from tidegate.node.admin import Operations, port_of, start_admin
 from tidegate.node.data import GRACE_S
@@ -25,7 +26,8 @@ from tidegate.node.exchange import Exchange, start_exchange
 from tidegate.node.fitting import Texts
 from tidegate.node.learner import golden_texts, start_learner
 from tidegate.node.node import differences
-from tidegate.node.owner import Owner, open_owner, start_jobs
+from tidegate.node.overseer import start_overseer
+from tidegate.node.owner import Owner, Reach, open_owner, start_jobs
 from tidegate.node.parts import open_encoder
 from tidegate.node.single import bind_admin
 from tidegate.node.upkeep import Upkeep
@@ -42,6 +44,7 @@ from tidegate.supervisor.messages import (
     Prepare,
     Refused,
     Report,
+    Revoke,
     Serve,
     Stop,
     Text,
@@ -55,6 +58,8 @@ LOOK_EVERY_S = 1.0
 LOOK_S = 10.0
 """A worker that is silent for so long is replaced."""
 SCRAPE_S = 0.5
+REVOKE_S = 0.6
+"""With what the overseer takes to look, below a second."""
 ORDER_S = 5.0
 STOP_S = GRACE_S + 3.0
 HURRY_S = 2.0
@@ -161,6 +166,23 @@ class Supervisor:
             self.generation += 1
             await change_all(self._serving(), Prepare(self.generation, None), self._lose)
         self.log.event("node.rebuilt", generation=self.generation, why=why)
+
+    async def revoke(self, grant: Grant) -> None:
+        """Have all workers answer no more under a guarantee; does not wait for a change under way.
+
+        One that does not say that it has heard is ended. One that starts at this moment is built
+        anew before it serves, or by the `rebuild` that follows.
+        """
+        order = Revoke(grant.task, grant.granted_at)
+
+        async def one(member: Member) -> None:
+            try:
+                await member.ask(order, REVOKE_S)
+            except WorkerLost as error:
+                if member.state == "serving":
+                    self._lose(member, str(error))
+
+        await asyncio.gather(*(one(member) for member in self._present()))
 
     async def in_flight(self) -> int:
         """Count the requests under way in all workers."""
@@ -371,9 +393,11 @@ async def running_supervisor(
         stack.push_async_callback(node.stop)
         await node.start()
         await start_jobs(upkeep, owner, lambda: node.configuration, node.rebuild)
-        learner = start_learner(
+        start_learner(
             stack, upkeep, owner, lambda: node.configuration, node.rebuild, node.golden_texts
         )
+        reach = Reach(node.revoke, node.rebuild)
+        overseer = start_overseer(stack, upkeep, owner, lambda: node.configuration, reach)
 
         node.exchange = start_exchange(
             stack, upkeep, owner, lambda: node.configuration, node.rebuild, node.golden_texts
@@ -382,7 +406,7 @@ async def running_supervisor(
         async def hasten() -> None:
             await urgent.wait()
             urgent.clear()
-            await learner.round()
+            await overseer.round()
 
         upkeep.every(0.0, "urgent labels", hasten)
         upkeep.every(LOOK_EVERY_S, "workers", node.watch)

@@ -24,6 +24,7 @@ from tidegate.adapters.stores.state_directory import StatePaths
 from tidegate.api.listener import Covering, Listener
 from tidegate.config.configuration import Configuration
 from tidegate.config.load import load_content
+from tidegate.domain.guarantee import Grant
 from tidegate.domain.record import Record
 from tidegate.errors import (
     BundleError,
@@ -53,13 +54,14 @@ from tidegate.supervisor.messages import (
     Ready,
     Refused,
     Report,
+    Revoke,
     Serve,
     Stop,
     Text,
     Uncover,
 )
 
-_ToNode: TypeAlias = Serve | Prepare | Adopt | Abandon | Look | Cover | Uncover
+_ToNode: TypeAlias = Serve | Prepare | Adopt | Revoke | Abandon | Look | Cover | Uncover
 """Orders to a worker that has a node."""
 
 _SETTINGS = ConfigError | StateError | BundleError | MissingExtra
@@ -152,6 +154,8 @@ class Worker:
                 return await self._prepare(node, order)
             case Adopt():
                 self._adopt(node, order.generation)
+            case Revoke():
+                await node.revoke(Grant(order.task, order.granted_at))
             case Abandon():
                 node.reload_error = order.why
                 await self._drop_prepared(node)

@@ -15,7 +15,7 @@ from tidegate.adapters.stores.state_directory import StatePaths
 from tidegate.config.load import load
 from tidegate.domain.label import Owner
 from tidegate.learning import audit
-from tidegate.node import learner
+from tidegate.node import overseer
 from tidegate.node.learning import open_labels
 from tidegate.node.parts import open_encoder
 from tidegate.statistics.language import language
@@ -80,15 +80,12 @@ async def answered_here(crew: CrewOfTwo) -> list[float]:
 async def test_a_grant_and_a_suspension_take_effect_on_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # It looks when it is told to, and only then: here by the test, below by a worker.
-    monkeypatch.setattr(learner, "LOOK_EVERY_S", 3600.0)
+    # Guarantees are looked at when a worker says so, and only then.
+    monkeypatch.setattr(overseer, "LOOK_EVERY_S", 3600.0)
     async with scripted() as far:
         far.script = Teacher(dict(lessons()))
         await labelled(tmp_path, far.served.url)
         async with running_crew(learning_from(far.served.url, audit_share=1), tmp_path) as crew:
-            look = crew.supervisor.members[0].on_urgent
-            assert look is not None
-            look()
             # Logged when both have taken it over.
             await until(lambda: reasons(crew))
             assert "granted" in reasons(crew)[0]

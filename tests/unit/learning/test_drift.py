@@ -15,11 +15,11 @@ from tidegate.learning.drift import (
     delay_s,
     held_against,
     is_due,
+    lost_source,
     observe_loss,
     observe_shift,
     reference,
     settled,
-    still_holds,
     tails,
     watch_loss,
     watch_shift,
@@ -106,35 +106,31 @@ def test_few_rows_are_no_reference() -> None:
     assert reference(np.linspace(0, 1, 50)) is None
 
 
-@pytest.mark.parametrize(
-    ("now", "said"),
-    [
-        (LabelSource("agreement", "big", "m1"), None),
-        (LabelSource("agreement", "big", "m2"), "from `m1` to `m2`"),
-        (LabelSource("agreement", "other", "m1"), "the upstream changed"),
-        (LabelSource("agreement", "big", "m1", "t"), "the template changed"),
-    ],
-)
-def test_change_of_the_source_is_told(now: LabelSource, said: str | None) -> None:
-    found = changed_source(LabelSource("agreement", "big", "m1"), now)
-    assert (found is None) == (said is None)
-    assert said is None or said in (found or "")
+KNOWN = LabelSource("agreement", "big", "m1")
+
+
+def test_another_model_of_the_same_upstream_is_a_change_of_the_source() -> None:
+    assert "from `m1` to `m2`" in (changed_source(KNOWN, "big", "m2") or "")
+    assert changed_source(KNOWN, "big", "m1") is None
+    # Another upstream stood in for it: that says nothing of this one.
+    assert changed_source(KNOWN, "spare", "m2") is None
+
+
+def test_an_upstream_that_nobody_asks_any_more_is_lost() -> None:
+    assert "`big`" in (lost_source(KNOWN, {"spare"}) or "")
+    assert lost_source(KNOWN, {"big", "spare"}) is None
 
 
 def test_gold_labels_do_not_depend_on_an_upstream() -> None:
-    assert changed_source(LabelSource("gold"), LabelSource("agreement", "big", "m2")) is None
+    gold = LabelSource("gold")
+    assert changed_source(gold, "big", "m2") is None
+    assert lost_source(gold, set()) is None
 
 
 def test_guarantee_is_due_by_age_and_by_answers() -> None:
     assert not is_due(_guarantee(), 99.0, 499)
     assert is_due(_guarantee(), 100.0, 0)
     assert is_due(_guarantee(), 0.0, 500)
-
-
-def test_renewal_needs_recent_rows_that_show_it_alone() -> None:
-    assert still_holds(_guarantee(), accepted=400, errors=1, level=0.01)
-    assert not still_holds(_guarantee(), accepted=100, errors=0, level=0.01)
-    assert not still_holds(_guarantee(), accepted=400, errors=8, level=0.01)
 
 
 def test_audit_share_rises_with_alarms_to_a_bound() -> None:

@@ -5,7 +5,7 @@ before a test row is looked at: a process that is killed at any moment has spent
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Self
 import msgspec
 
 from tidegate.adapters.sqlite_file import Migration, open_file, open_for_reading
-from tidegate.domain.guarantee import AttemptLedger, Guarantee
+from tidegate.domain.guarantee import AttemptLedger, Grant, Guarantee
 from tidegate.errors import StateError
 
 MOST_HISTORY = 1_000
@@ -40,6 +40,18 @@ MIGRATIONS: tuple[Migration, ...] = (
         task TEXT PRIMARY KEY,
         granted_at REAL NOT NULL,
         reason TEXT NOT NULL
+    )
+        """,
+    ),
+    (
+        """
+    CREATE TABLE answers (
+        task TEXT NOT NULL,
+        granted_at REAL NOT NULL,
+        worker INTEGER NOT NULL,
+        given INTEGER NOT NULL,
+        ahead INTEGER NOT NULL,
+        PRIMARY KEY (task, granted_at, worker)
     )
         """,
     ),
@@ -85,20 +97,29 @@ class SqliteGuarantees:
             ).fetchall()
             return [_GUARANTEE(content) for (content,) in found]
 
+    def standing(self) -> Sequence[Guarantee]:
+        """Give the newest verdict of each task that has a granted one."""
+        with _reading():
+            found = self._connection.execute(
+                "SELECT content FROM guarantees WHERE state = 'granted' AND number IN"
+                " (SELECT max(number) FROM guarantees GROUP BY task) ORDER BY task"
+            ).fetchall()
+            return [_GUARANTEE(content) for (content,) in found]
+
     def save(self, guarantee: Guarantee, ledger: AttemptLedger | None = None) -> None:
         """Make a guarantee the newest of its task, and the ledger with it, or neither."""
         with self._transaction() as connection:
-            connection.execute(
-                "INSERT INTO guarantees (task, bundle, state, content) VALUES (?, ?, ?, ?)",
-                (guarantee.task, guarantee.bundle, guarantee.state, _ENCODE(guarantee)),
-            )
-            connection.execute(
-                "DELETE FROM guarantees WHERE number IN (SELECT number FROM guarantees"
-                " WHERE task = ? ORDER BY number DESC LIMIT -1 OFFSET ?)",
-                (guarantee.task, MOST_HISTORY),
-            )
-            if ledger is not None:
-                _put(connection, guarantee.task, ledger)
+            _append(connection, guarantee, ledger)
+
+    def succeed(
+        self, former: Guarantee | None, guarantee: Guarantee, ledger: AttemptLedger | None = None
+    ) -> bool:
+        """Save where `former` is still the newest; False where another has come between."""
+        with self._transaction() as connection:
+            if _newest(connection, guarantee.task) != former:
+                return False
+            _append(connection, guarantee, ledger)
+        return True
 
     def extend(self, guarantee: Guarantee) -> None:
         """Put it in place of the newest of its task, where that is the same with another end."""
@@ -148,6 +169,38 @@ class SqliteGuarantees:
             ).fetchone()
         return None if found is None else str(found[0])
 
+    def count(self, worker: int, given: Mapping[Grant, tuple[int, int]]) -> None:
+        """Add answers that a worker gave, each with how many more count until it says otherwise.
+
+        What is written ahead covers answers that a process which is killed cannot write down.
+        """
+        with self._transaction() as connection:
+            connection.executemany(
+                "INSERT INTO answers VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " given = given + excluded.given, ahead = excluded.ahead",
+                [
+                    (grant.task, grant.granted_at, worker, count, ahead)
+                    for grant, (count, ahead) in given.items()
+                ],
+            )
+
+    def take_over(self, worker: int) -> None:
+        """Count as given what the process before this one had written ahead, if it was killed."""
+        with self._transaction() as connection:
+            connection.execute(
+                "UPDATE answers SET given = given + ahead, ahead = 0 WHERE worker = ?", (worker,)
+            )
+
+    def answers(self, grant: Grant) -> int:
+        """Count the answers under a guarantee, of all workers; rather too many than too few."""
+        with _reading():
+            [(count,)] = self._connection.execute(
+                "SELECT coalesce(sum(given + ahead), 0) FROM answers"
+                " WHERE task = ? AND granted_at = ?",
+                (grant.task, grant.granted_at),
+            ).fetchall()
+        return int(count)
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Run a block whole or not at all, alone among the writers of all processes."""
@@ -169,6 +222,34 @@ def _reading() -> Iterator[None]:
         yield
     except (sqlite3.Error, msgspec.MsgspecError) as error:
         raise StateError(f"the store of guarantees cannot be used: {error}") from error
+
+
+def _newest(connection: sqlite3.Connection, task: str) -> Guarantee | None:
+    found = connection.execute(
+        "SELECT content FROM guarantees WHERE task = ? ORDER BY number DESC LIMIT 1", (task,)
+    ).fetchone()
+    return None if found is None else _GUARANTEE(found[0])
+
+
+def _append(
+    connection: sqlite3.Connection, guarantee: Guarantee, ledger: AttemptLedger | None
+) -> None:
+    connection.execute(
+        "INSERT INTO guarantees (task, bundle, state, content) VALUES (?, ?, ?, ?)",
+        (guarantee.task, guarantee.bundle, guarantee.state, _ENCODE(guarantee)),
+    )
+    connection.execute(
+        "DELETE FROM guarantees WHERE number IN (SELECT number FROM guarantees"
+        " WHERE task = ? ORDER BY number DESC LIMIT -1 OFFSET ?)",
+        (guarantee.task, MOST_HISTORY),
+    )
+    if guarantee.state == "granted":
+        connection.execute(
+            "DELETE FROM answers WHERE task = ? AND granted_at <> ?",
+            (guarantee.task, guarantee.granted_at),
+        )
+    if ledger is not None:
+        _put(connection, guarantee.task, ledger)
 
 
 def _ledger(connection: sqlite3.Connection, task: str) -> AttemptLedger:

@@ -7,6 +7,7 @@ be used for, users and near-duplicates only as keyed hashes. Several processes m
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +19,7 @@ from tidegate.adapters.label_outbox import TABLES as OUTBOX_TABLES
 from tidegate.adapters.label_outbox import LabelOutbox
 from tidegate.adapters.sealing import TenantKeys
 from tidegate.adapters.sqlite_file import Migration, open_file, open_for_reading
+from tidegate.domain.exchange import AuditCount
 from tidegate.domain.guarantee import NoiseFloor
 from tidegate.domain.label import FitMark, LabelCounts, LabelRow, Owner, Purge, Purged
 from tidegate.domain.question import Question
@@ -116,6 +118,17 @@ _OLDEST_BEYOND = """
 
 
 _QUESTION = msgspec.json.Decoder(Question).decode
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What was stored since the last look, each with its number."""
+
+    rows: Sequence[tuple[int, LabelRow]]
+    counts: Sequence[tuple[int, AuditCount]]
+    """What other nodes counted, each with the row that it came after."""
+    newest: int
+    newest_count: int
 
 
 class SqliteLabels:
@@ -219,6 +232,29 @@ class SqliteLabels:
         )
         return [self._codec.row(row) for row in found]
 
+    def news(self, owner: Owner, encoder: str, *, since: float, after: tuple[int, int]) -> News:
+        """Give what came after a row and counts of these numbers, under a grant of `since`.
+
+        Both as of one moment, so that what comes later has later numbers.
+        """
+        number, count = after
+        with self._snapshot():
+            [(newest,)] = self._select("SELECT coalesce(max(number), 0) FROM labels").fetchall()
+            rows = self._select(
+                f"SELECT number, {COLUMNS} FROM labels"  # noqa: S608 - a constant
+                " WHERE number > ? AND task = ? AND owner = ? AND encoder = ? AND time > ?"
+                " AND class IS NOT NULL ORDER BY number",
+                (number, owner.task, owner.tenant, encoder, since),
+            ).fetchall()
+            counts = self.outbox.counted(owner, since, count)
+            newest_count = self.outbox.newest_count(owner)
+        return News(
+            rows=tuple((place, self._codec.row(row)) for place, *row in rows),
+            counts=tuple(counts),
+            newest=max(newest, number),
+            newest_count=max(newest_count, count),
+        )
+
     def find(self, row_id: str) -> LabelRow | None:
         """Give one row, labelled or pending."""
         found = self._select(
@@ -277,16 +313,6 @@ class SqliteLabels:
             (owner.task, owner.tenant, model),
         ).fetchone()
         return NoiseFloor(0, 0) if found is None else NoiseFloor(*found)
-
-    def sources(self, owner: Owner, since: float) -> set[tuple[str, str]]:
-        """Tell which models of which upstreams labelled requests received after `since`."""
-        return set(
-            self._select(
-                "SELECT DISTINCT upstream, model FROM labels"
-                " WHERE task = ? AND owner = ? AND time > ? AND class IS NOT NULL",
-                (owner.task, owner.tenant, since),
-            )
-        )
 
     def mark_fitted(self, mark: FitMark) -> None:
         """Remember which rows a bundle was fitted on."""
@@ -381,6 +407,15 @@ class SqliteLabels:
             return self._connection.execute(statement, values)
         except sqlite3.Error as error:
             raise StateError(f"the label store cannot be read: {error}") from error
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """Let all reads of a block see the same moment."""
+        self._select("BEGIN")
+        try:
+            yield
+        finally:
+            self._select("COMMIT")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
