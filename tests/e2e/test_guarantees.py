@@ -9,12 +9,13 @@ from tests.e2e.bundle import TASK, Trained, decide, intent
 from tests.e2e.harness import Config, Gateway, running_gateway, upstream
 from tests.e2e.test_decisions import decides
 from tests.e2e.tiers import QUICK, scripted
+from tests.e2e.waiting import until
 from tests.guarantees import a_guarantee
 from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
 from tidegate.bundles.manifest import unpack
 from tidegate.domain.bundle import Bundle
-from tidegate.domain.guarantee import Guarantee, Level
+from tidegate.domain.guarantee import Guarantee, Level, Tails
 
 pytestmark = pytest.mark.asyncio
 
@@ -34,6 +35,7 @@ def _granted(bundle: Bundle) -> Guarantee:
         bundle_version=bundle.version,
         encoder=bundle.encoder,
         levels=(Level(0.01, None, 0, 0, 0.0, 1.0), Level(0.05, 0.01, 500, 3, 0.9, 0.02)),
+        granted_at=1.0,
     )
 
 
@@ -67,3 +69,32 @@ async def test_a_guarantee_decides_what_is_answered_here(support: Trained) -> No
         assert (await gateway.reload(config)).status == 200
         assert (await _source(gateway))[0] == "upstream"
         store.close()
+
+
+async def test_a_guarantee_from_a_file_falls_when_traffic_is_unlike_the_file(
+    support: Trained,
+) -> None:
+    folder = BundleFolder(support.bundles)
+    version = folder.latest(TASK)
+    assert version is not None
+    bundle = unpack(folder.read(TASK, version), name=TASK, version=version)
+    async with AsyncExitStack() as stack:
+        far = await stack.enter_async_context(scripted())
+        far.script = decides
+        config = _config(far.served.url)
+        config["routes"][0]["cache"] = "off"
+        gateway = await stack.enter_async_context(running_gateway(config, bundles=support.bundles))
+        store = gateway.node.parts.learning.guarantees
+        # One score in a hundred was as low as those of the texts that come now.
+        store.save(replace(_granted(bundle), tails=Tails((1.1,), (0.01,))))
+        assert (await gateway.reload(config)).status == 200
+        assert await _source(gateway) == ("local", "confident")
+
+        async def has_fallen() -> bool:
+            return (await _source(gateway))[0] == "upstream"
+
+        await until(has_fallen)
+        found = store.load(TASK)
+        assert found is not None
+        assert found.state == "suspended"
+        assert "no longer what it was tested on" in found.reason

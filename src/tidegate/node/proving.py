@@ -11,13 +11,14 @@ import numpy as np
 from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.bundles.manifest import check_encoder, unpack
 from tidegate.domain.bundle import Bundle, Float32, Novelty
-from tidegate.domain.guarantee import AttemptLedger, Guarantee, LabelSource, Level, Loss
+from tidegate.domain.guarantee import AttemptLedger, Guarantee, LabelSource, Level, Loss, Tails
 from tidegate.domain.promise import Promise
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, FitError
 from tidegate.learning.attempts import begun, granted, share
 from tidegate.learning.audit_rows import AuditRows, staged, together
 from tidegate.learning.cascade import choose_first
+from tidegate.learning.drift import tails
 from tidegate.learning.feasibility import Traffic
 from tidegate.learning.grid import Plan, Terms, prepare
 from tidegate.learning.guarantee import Verdict, averaged, verdict
@@ -107,7 +108,11 @@ def prove(
     def concluded(
         found: Verdict, ledger: AttemptLedger, *, least: float | None, was_tested: bool = True
     ) -> Outcome:
-        made = [_stored(trial, one, found, ledger, static_from=least) for one in members]
+        like = _tails(halves.test)
+        made = [
+            replace(_stored(trial, one, found, ledger, static_from=least), tails=like)
+            for one in members
+        ]
         for other in made[1:]:
             store.save(other)
         store.save(made[0], None if ledger is before else ledger)
@@ -243,6 +248,15 @@ def _loss(task: Task, promise: Promise) -> Loss:
 def _count(rows: AuditRows, promise: Promise) -> int:
     """Count what the unit of the bound counts."""
     return len(np.unique(rows.groups)) if promise.unit == "distinct decision" else len(rows)
+
+
+def _tails(rows: AuditRows) -> Tails | None:
+    """Describe the test rows, so that the traffic of a node can be held against them.
+
+    Of tasks promised together a row has the least of their scores: no single one is lower.
+    """
+    first = np.unique(rows.groups, return_index=True)[1]
+    return tails(rows.scores, rows.scores[first])
 
 
 def _untested(plan: Plan, rows: int) -> Verdict:

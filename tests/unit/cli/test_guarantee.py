@@ -62,6 +62,8 @@ def test_a_bundle_is_tested_and_the_verdict_kept(run: CliRunner, tmp_path: Path)
     done = _call(run, "guarantee", "topic", "--labels", str(labels), "--json")
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)["guarantee"]
+    # What a node holds its traffic against.
+    assert len(said["tails"]["cuts"]) >= 1
     assert said["state"] == "granted"
     assert [level["alpha"] for level in said["levels"]] == [0.1, 0.2]
     assert said["labels"]["kind"] == "gold"
