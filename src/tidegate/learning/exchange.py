@@ -66,6 +66,8 @@ def take(
         return Save(replace(offered, expires_at=ends))
     match here.state:
         case "granted":
+            if (here.renewals, here.audit_stratum) != (offered.renewals, offered.audit_stratum):
+                return Save(replace(offered, expires_at=ends))
             is_late = here.expires_at - now < lapse_s / 2.0 and ends > here.expires_at
             # Settings have changed, or the clock was set back.
             is_beyond = here.expires_at > ends

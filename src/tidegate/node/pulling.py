@@ -120,6 +120,10 @@ class Pulling:
         lapse_s, now = configuration.learning.lapse_s, ties.clock.now()
 
         def decided() -> Save | Extend | Decline | None:
+            if offered.state == "granted":
+                given = ties.guarantees.answers(offered.grant)
+                if given >= offered.expires_after_answers:
+                    return Decline(f"{given:,} answers were given here under it already")
             return take(ties.guarantees.load(key), offered, promise, now=now, lapse_s=lapse_s)
 
         step = await self.ties.run(decided)
