@@ -66,16 +66,24 @@ def take(
         return Save(replace(offered, expires_at=ends))
     match here.state:
         case "granted":
-            if (here.renewals, here.audit_stratum) != (offered.renewals, offered.audit_stratum):
-                return Save(replace(offered, expires_at=ends))
-            is_late = here.expires_at - now < lapse_s / 2.0 and ends > here.expires_at
-            # Settings have changed, or the clock was set back.
-            is_beyond = here.expires_at > ends
-            return Extend(replace(here, expires_at=ends)) if is_late or is_beyond else None
+            return _confirmed(here, offered, now=now, lapse_s=lapse_s)
         case "suspended":
             return None
         case "none" | "expired":
             return Save(replace(offered, expires_at=ends)) if ends > now else None
+
+
+def _confirmed(
+    here: Guarantee, offered: Guarantee, *, now: float, lapse_s: float
+) -> Save | Extend | None:
+    """Let what serves end later; renewed, or with another audit share, it is written down anew."""
+    ends = min(offered.expires_at, now + lapse_s)
+    if (here.renewals, here.audit_stratum) != (offered.renewals, offered.audit_stratum):
+        return Save(replace(offered, expires_at=ends))
+    is_late = here.expires_at - now < lapse_s / 2.0 and ends > here.expires_at
+    # Settings have changed, or the clock was set back.
+    is_beyond = here.expires_at > ends
+    return Extend(replace(here, expires_at=ends)) if is_late or is_beyond else None
 
 
 def is_same(one: Guarantee, other: Guarantee) -> bool:

@@ -1,7 +1,7 @@
 """Takes over what the learner of this node's tasks has granted, suspended or fitted.
 
 What is taken over is decided in `learning/exchange.py`. Suspending on what this node sees itself is
-done by the loop of `learner.py` here as well. The learner's side is `fleet/learner_desk.py`.
+done by the loop of `overseer.py` here as well. The learner's side is `fleet/learner_desk.py`.
 """
 
 from collections.abc import Awaitable, Callable
