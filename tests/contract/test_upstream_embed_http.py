@@ -27,6 +27,7 @@ async def test_texts_are_embedded(body: bytes) -> None:
     assert msgspec.json.decode(seen.body) == {"inputs": ["hello", "there"]}
     assert seen.headers["authorization"] == "Bearer sk-operator"
     assert seen.headers["traceparent"].startswith("00-")
+    assert seen.headers["tracestate"] == "vendor=noted"
     told = msgspec.json.decode(answer.body)
     assert [item["embedding"] for item in told["data"]] == [[0.5, -0.25], [1.0, 2.0]]
     assert told["model"] == answer.model == "real-model"

@@ -135,6 +135,7 @@ async def test_the_model_is_renamed_and_persons_stay_behind(kind: Kind) -> None:
     assert not {"user", "metadata", "safety_identifier"} & set(body)
     assert "x-forwarded-for" not in seen.headers
     assert seen.headers["traceparent"].startswith("00-0af7651916cd43dd8448eb211c80319c-")
+    assert seen.headers["tracestate"] == "vendor=noted"
     assert seen.headers["content-type"] == "application/json"
     assert "sk-operator" in (seen.headers.get("authorization") or seen.headers["x-api-key"])
 

@@ -92,6 +92,7 @@ def chat_call(
         tenant="acme",
         wants_usage=wants_usage,
         traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        tracestate="vendor=noted",
         credential=credential,
         client_address="203.0.113.9",
         forward=forward,

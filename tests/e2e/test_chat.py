@@ -108,13 +108,15 @@ async def test_what_identifies_a_person_goes_up_where_the_route_says_so() -> Non
 
 async def test_the_upstream_gets_a_child_span_and_no_key_of_ours() -> None:
     async with serving(answers) as far, running_gateway(through(far)) as gateway:
-        answer = await gateway.send("chat", chat_body(), headers={"traceparent": PARENT})
+        headers = {"traceparent": PARENT, "tracestate": "vendor=noted"}
+        answer = await gateway.send("chat", chat_body(), headers=headers)
         record = await gateway.record(answer.request_id)
 
     sent = far.seen[0].headers["traceparent"]
     assert sent.startswith(f"00-{TRACE}-")
     assert sent.endswith("-01")
     assert sent != PARENT
+    assert far.seen[0].headers["tracestate"] == "vendor=noted"
     assert record.trace_id == TRACE
     assert "authorization" not in far.seen[0].headers
     assert not any(name.startswith("x-tidegate") for name in far.seen[0].headers)
@@ -122,10 +124,10 @@ async def test_the_upstream_gets_a_child_span_and_no_key_of_ours() -> None:
 
 async def test_a_malformed_traceparent_is_not_passed_on() -> None:
     async with serving(answers) as far, running_gateway(through(far)) as gateway:
-        broken = {"traceparent": "00-zz-00f067aa0ba902b7-01"}
+        broken = {"traceparent": "00-zz-00f067aa0ba902b7-01", "tracestate": "a=1"}
         assert (await gateway.send("chat", chat_body(), headers=broken)).status == 200
 
-    assert "traceparent" not in far.seen[0].headers
+    assert not {"traceparent", "tracestate"} & set(far.seen[0].headers)
 
 
 @pytest.mark.parametrize("stream", [False, True])

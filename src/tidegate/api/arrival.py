@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from tidegate.api.protocol import PROTOCOL_KEY, BoundedProtocol
+from tidegate.api.trace_context import read_traceparent, read_tracestate
 from tidegate.cache.exact import parse_cache_control
 from tidegate.domain.identity import Identity
 from tidegate.domain.request import Context
@@ -32,9 +33,6 @@ _DIALECT_HEADERS = {name: name.encode() for name in ("anthropic-version", "anthr
 
 _HEADER_VALUE = re.compile(r"^[\x20-\x7e]{1,2048}$")
 
-_TRACEPARENT = re.compile(
-    r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$"
-)
 _VISIBLE = re.compile(r"^[\x21-\x7e]{1,128}$")
 
 
@@ -107,6 +105,8 @@ def context(
     client = scope.get("client")
     connection = connection_of(scope)
     is_node = identity.role == "node"
+    parent = headers.get(b"traceparent")
+    traceparent = None if parent is None else read_traceparent(parent)
     return Context(
         request_id=arrived.request_id,
         identity=identity,
@@ -114,7 +114,8 @@ def context(
         started=arrived.started,
         allowed_s=parse_timeout_ms(headers.get(b"x-request-timeout-ms")) if is_node else None,
         client_request_id=_matching(_VISIBLE, headers.get(b"x-request-id")),
-        traceparent=_matching(_TRACEPARENT, headers.get(b"traceparent")),
+        traceparent=traceparent,
+        tracestate=_tracestate(scope, headers) if traceparent is not None else None,
         credential=headers.upstream_credential(),
         client_address=client[0] if client else None,
         client_rtt_s=None if connection is None else connection.client_rtt_s(),
@@ -140,6 +141,14 @@ def _max_error(value: str | None) -> float | None:
             param="x-tidegate-max-error",
         )
     return share
+
+
+def _tracestate(scope: Scope, headers: Headers) -> str | None:
+    """Read it from all its lines; of other headers only the last counts."""
+    if b"tracestate" not in headers.values:
+        return None
+    lines = [value for name, value in scope["headers"] if name == b"tracestate"]
+    return read_tracestate([line.decode("latin-1") for line in lines])
 
 
 def _dialect_headers(headers: Headers) -> dict[str, str]:

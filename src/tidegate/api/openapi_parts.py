@@ -84,6 +84,7 @@ HEADERS: Mapping[str, Object] = {
 PARAMETERS: Mapping[str, Object] = {
     "x-request-id": _header("An id of the client's own; kept in the record beside the node's."),
     "traceparent": _header("W3C trace context; the upstream call is a child of it."),
+    "tracestate": _header("Goes upstream with `traceparent`; ignored beyond 2,048 characters."),
     "cache-control": _header(
         "`no-cache` reads nothing from the cache, `no-store` also stores nothing; `max-age` bounds"
         " the age of what is read."

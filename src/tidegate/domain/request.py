@@ -74,6 +74,8 @@ class Context(msgspec.Struct, frozen=True):
     """Seconds that a node before this one still has; None: only the route's deadline holds."""
     client_request_id: str | None = None
     traceparent: str | None = None
+    tracestate: str | None = None
+    """What vendors on the way noted beside `traceparent` (W3C); None without one."""
     credential: str | None = None
     """The client's own upstream credential, used only by upstreams set to `passthrough`."""
     client_address: str | None = None

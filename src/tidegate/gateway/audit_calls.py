@@ -165,6 +165,7 @@ class Auditor:
             credential=None,
             client_address=None,
             traceparent=None,
+            tracestate=None,
             client_request_id=None,
         )
         ask = request.ask

@@ -104,6 +104,7 @@ class Dispatch:
                 len(draft.attempts),
                 draft.generation.trace_share,
             ),
+            tracestate=context.tracestate,
             credential=context.credential,
             client_address=context.client_address,
             client_headers=context.client_headers,

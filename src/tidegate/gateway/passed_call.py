@@ -58,6 +58,7 @@ class Calls:
                 len(draft.attempts),
                 draft.generation.trace_share,
             ),
+            tracestate=context.tracestate,
             credential=context.credential,
         )
         started = self._clock.monotonic()

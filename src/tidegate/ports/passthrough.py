@@ -17,6 +17,8 @@ class PassedCall:
     body: bytes
     content_type: str
     traceparent: str | None = None
+    tracestate: str | None = None
+    """What vendors on the way noted beside `traceparent` (W3C); goes where that goes."""
     credential: str | None = None
     """The client's own, for upstreams set to `passthrough`."""
 

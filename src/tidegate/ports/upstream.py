@@ -29,6 +29,8 @@ class UpstreamCall(msgspec.Struct, frozen=True):
     wants_usage: bool = True
     """The client asked for the usage chunk itself, so it stays in the stream."""
     traceparent: str | None = None
+    tracestate: str | None = None
+    """What vendors on the way noted beside `traceparent` (W3C); goes where that goes."""
     credential: str | None = None
     """The client's own, for upstreams set to `passthrough`."""
     client_address: str | None = None

@@ -10,6 +10,7 @@ from tidegate.api.arrival import (
     Limits,
     Message,
     Receive,
+    Scope,
     context,
     read_body,
 )
@@ -51,8 +52,11 @@ async def never() -> Message:
 
 
 def about(headers: dict[bytes, bytes], role: Role = "client") -> Context:
+    return gathered(scope("/v1/chat/completions", "POST", headers), role)
+
+
+def gathered(given: Scope, role: Role = "client") -> Context:
     identity = Identity("acme", "k-1", role, frozenset(DEFAULT_SCOPES))
-    given = scope("/v1/chat/completions", "POST", headers)
     arrived = Arrived("req-1", at=1000.0, started=5.0)
     return context(given, Headers.of(given), identity, arrived=arrived, parse_s=0.001)
 
@@ -167,6 +171,15 @@ def test_a_client_id_that_is_not_short_visible_text_is_ignored(value: bytes) -> 
 )
 def test_a_trace_context_that_is_none_is_ignored(value: str) -> None:
     assert about({b"traceparent": value.encode()}).traceparent is None
+
+
+def test_what_vendors_noted_goes_with_a_trace_context_and_never_alone() -> None:
+    noted = (b"tracestate", b"a=1"), (b"tracestate", b"b=2")
+    given = scope("/v1/chat/completions", "POST", {b"traceparent": TRACE.encode()})
+    given["headers"] += noted
+    assert gathered(given).tracestate == "a=1,b=2"
+    assert about({b"tracestate": b"a=1"}).tracestate is None
+    assert about({b"traceparent": b"none", b"tracestate": b"a=1"}).tracestate is None
 
 
 def test_only_a_node_may_bring_a_deadline() -> None:

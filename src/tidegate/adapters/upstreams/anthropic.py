@@ -13,6 +13,7 @@ from tidegate.adapters.decisions_by_chat import decided
 from tidegate.adapters.exchange import Exchange
 from tidegate.adapters.personal_data import withheld_fields
 from tidegate.adapters.token_counts import counted
+from tidegate.adapters.trace_headers import trace_headers
 from tidegate.adapters.upstream_answers import ANSWER_LIMIT_BYTES
 from tidegate.adapters.upstream_settings import UpstreamSettings
 from tidegate.domain.answer import Answer
@@ -183,9 +184,7 @@ class Anthropic:
         )
 
     def _headers_for(self, call: UpstreamCall) -> dict[str, str]:
-        headers = dict(self._headers)
-        if call.traceparent is not None:
-            headers["traceparent"] = call.traceparent
+        headers = {**self._headers, **trace_headers(call)}
         if self._settings.credentials == "passthrough" and call.credential is not None:
             headers["x-api-key"] = call.credential
         return headers

@@ -10,6 +10,7 @@ from msgspec.json import encode
 from tidegate.adapters.conversations import ConversationStream
 from tidegate.adapters.exchange import Exchange
 from tidegate.adapters.not_offered import not_offered
+from tidegate.adapters.trace_headers import trace_headers
 from tidegate.adapters.upstream_settings import UpstreamSettings
 from tidegate.domain.answer import Answer
 from tidegate.domain.request import Dialect, Embeddings
@@ -127,9 +128,7 @@ class EmbeddingServer:
             raise
 
     def _headers_for(self, call: UpstreamCall) -> dict[str, str]:
-        headers = dict(self._headers)
-        if call.traceparent is not None:
-            headers["traceparent"] = call.traceparent
+        headers = {**self._headers, **trace_headers(call)}
         if self._settings.credentials == "passthrough" and call.credential is not None:
             headers["authorization"] = f"Bearer {call.credential}"
         return headers

@@ -9,6 +9,7 @@ from tidegate.adapters.conversations import Conversations, ConversationStream
 from tidegate.adapters.exchange import Exchange
 from tidegate.adapters.openai_exchange import OpenAIExchange
 from tidegate.adapters.personal_data import address_header, withheld_fields
+from tidegate.adapters.trace_headers import trace_headers
 from tidegate.adapters.upstream_settings import UpstreamSettings
 from tidegate.domain.answer import Answer
 from tidegate.domain.request import Dialect
@@ -133,13 +134,11 @@ class OpenAICompatible:
 
     async def pass_on(self, call: PassedCall) -> HttpAnswer:
         """Send a request as it is."""
-        headers = {**self._headers}
+        headers = {**self._headers, **trace_headers(call)}
         if call.content_type:
             headers["content-type"] = call.content_type
         else:
             del headers["content-type"]
-        if call.traceparent is not None:
-            headers["traceparent"] = call.traceparent
         if self._settings.credentials == "passthrough" and call.credential is not None:
             headers["authorization"] = f"Bearer {call.credential}"
         return await self._http.request(call.method, call.path, headers=headers, body=call.body)
@@ -153,9 +152,7 @@ class OpenAICompatible:
         await self._http.close()
 
     def _headers_for(self, call: UpstreamCall) -> dict[str, str]:
-        headers = {**self._headers, **address_header(call)}
-        if call.traceparent is not None:
-            headers["traceparent"] = call.traceparent
+        headers = {**self._headers, **address_header(call), **trace_headers(call)}
         if self._settings.credentials == "passthrough" and call.credential is not None:
             headers["authorization"] = f"Bearer {call.credential}"
         return headers

@@ -8,6 +8,7 @@ from tidegate.adapters.exchange import Exchange
 from tidegate.adapters.openai_exchange import OpenAIExchange
 from tidegate.adapters.personal_data import address_header, withheld_fields
 from tidegate.adapters.token_counts import counted
+from tidegate.adapters.trace_headers import trace_headers
 from tidegate.adapters.upstream_settings import UpstreamSettings
 from tidegate.domain.answer import Answer
 from tidegate.domain.request import Dialect
@@ -108,12 +109,11 @@ class NextTier:
         headers = {
             **self._headers,
             **address_header(call),
+            **trace_headers(call),
             "x-request-timeout-ms": self._time_left(call.deadline),
             "x-tidegate-tenant": call.tenant,
             "x-request-id": call.request_id,
         }
-        if call.traceparent is not None:
-            headers["traceparent"] = call.traceparent
         if self._settings.credentials == "passthrough" and call.credential is not None:
             headers["authorization"] = f"Bearer {call.credential}"
         return headers

@@ -15,6 +15,7 @@ from tidegate.adapters.decisions_by_chat import decided
 from tidegate.adapters.exchange import Exchange
 from tidegate.adapters.not_offered import not_offered
 from tidegate.adapters.personal_data import address_header, withheld_fields
+from tidegate.adapters.trace_headers import trace_headers
 from tidegate.adapters.upstream_answers import ANSWER_LIMIT_BYTES, require_event_stream
 from tidegate.adapters.upstream_settings import UpstreamSettings
 from tidegate.domain.answer import Answer
@@ -242,9 +243,7 @@ class WorkersAI:
         return f"{self._account}/run/{quote(call.model, safe='@/')}"
 
     def _headers_for(self, call: UpstreamCall) -> dict[str, str]:
-        headers = {**self._headers, **address_header(call)}
-        if call.traceparent is not None:
-            headers["traceparent"] = call.traceparent
+        headers = {**self._headers, **address_header(call), **trace_headers(call)}
         if self._settings.credentials == "passthrough" and call.credential is not None:
             headers["authorization"] = f"Bearer {call.credential}"
         return headers
