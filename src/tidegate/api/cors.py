@@ -40,7 +40,7 @@ EXPOSED = (
 )
 """What a page may read of an answer beside what browsers let it read anyway."""
 
-_METHODS = b"GET, HEAD, POST"
+_METHODS = b"GET, HEAD, POST, DELETE"
 _EXPOSED = ", ".join(EXPOSED).encode()
 _NAMES = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?:[ \t]*,[ \t]*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")
 _MOST_NAMES_BYTES = 4_096

@@ -47,7 +47,7 @@ async def test_a_preflight_of_an_allowed_page_is_answered_without_the_applicatio
     assert sent.headers == {
         b"vary": b"origin",
         b"access-control-allow-origin": PAGE,
-        b"access-control-allow-methods": b"GET, HEAD, POST",
+        b"access-control-allow-methods": b"GET, HEAD, POST, DELETE",
         b"access-control-allow-headers": b"authorization,content-type,x-stainless-os",
         b"access-control-max-age": b"600",
     }
