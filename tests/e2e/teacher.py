@@ -158,13 +158,15 @@ async def serving_copy(
     teacher: Teacher,
     *,
     tenants: Sequence[str] = (TENANT,),
+    data: Config | None = None,
     **learning: object,
 ) -> AsyncIterator[Gateway]:
-    """Run a node on a copy of what another one learned."""
+    """Run a node on a copy of what another one learned; `data` are settings of its listener."""
     shutil.copytree(learned / "state", folder / "state")
     async with scripted() as far:
         far.script = teacher
         config = learning_from(far.served.url, **learning)
+        config["listeners"] = {"data": {"port": 0, **(data or {})}}
         async with running_gateway(config, folder=folder, tenants=tenants) as gateway:
             yield gateway
 

@@ -86,6 +86,35 @@ async def test_what_is_answered_here_is_audited_off_the_clients_path(
         assert audit.input_tokens == 50
 
 
+async def test_a_language_or_region_with_too_few_audit_rows_goes_upstream(
+    learned: Path, tmp_path: Path
+) -> None:
+    teacher = Teacher(dict(lessons()))
+    proxied = {"trusted_proxies": ["127.0.0.1"], "region_header": "cf-ipcountry"}
+    async with serving_copy(
+        learned, tmp_path, teacher, data=proxied, audit_share=0.0001
+    ) as gateway:
+        (verdict,) = gateway.node.generations.current.learned.verdicts.values()
+        assert {one.name: one.is_allowed for one in verdict.strata}["region=eu-west"]
+        several = await surest(gateway, 30)
+        sure = several[0]
+        mixed = [f"{text} Das ist der Grund, und ich bin die Kundin." for text in several]
+        german = [text for text in mixed if language(text) == "de"]
+
+        async def why(text: str, **headers: str) -> tuple[str, str]:
+            body = {"model": "decider", "input": text, "questions": [intent()]}
+            got = await gateway.send("decisions", body, headers=headers)
+            (question,) = (await gateway.record(got.request_id)).questions
+            return question.source, question.reason
+
+        assert (await why(sure))[0] == "local"
+        found = {await why(text) for text in german}
+        assert {source for source, _ in found} == {"upstream"}
+        assert ("upstream", "too few audit rows of language=de") in found
+        elsewhere = await why(sure, **{"cf-ipcountry": "NO"})
+        assert elsewhere == ("upstream", "too few audit rows of region=no")
+
+
 async def test_no_more_audits_are_made_a_day_than_the_operator_allows(
     learned: Path, tmp_path: Path
 ) -> None:

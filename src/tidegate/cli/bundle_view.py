@@ -244,9 +244,9 @@ def _parts(bundle: Bundle) -> list[str]:
 
 
 def _short(value: object) -> str:
-    if value is None or value == []:
+    if value is None or value == ():
         return "not stated"
-    if isinstance(value, list):
+    if isinstance(value, tuple):
         return ",".join(_short(one) for one in value)
     return f"{value:.4f}" if isinstance(value, float) else str(value)
 

@@ -54,6 +54,8 @@ class LearnedState(msgspec.Struct, frozen=True, kw_only=True):
     upstream: str | None = None
     noise: float | None = None
     """How far one answer of the upstream is from its own usual one."""
+    noise_between: float | None = None
+    """How often two of its answers to one request differ: about twice that."""
     saved: Saved = Saved()
     detection_delay_s: float | None = None
     """Expected until twice `max_error` is noticed, at today's traffic."""
@@ -167,6 +169,7 @@ def _state(
         max_error=own.alpha,
         upstream=verdict.labels.upstream,
         noise=None if noise is None else noise.from_usual,
+        noise_between=None if noise is None else noise.between_answers,
     )
     if verdict.state == "none":
         why = _wait(verdict)
@@ -233,7 +236,12 @@ def _note(one: LearnedState) -> str:
     if one.expires_in_s is not None and one.answers_left is not None:
         times = f"; renewed {one.renewals} times" if one.renewals else ""
         noticed += f"; {left(one.expires_in_s, one.answers_left)}{times}"
-    itself = "" if one.noise is None else f", which differs from itself in {one.noise:.1%}"
+    itself = ""
+    if one.noise is not None and one.noise_between is not None:
+        itself = (
+            f", two of whose own answers differ in {one.noise_between:.1%} (so that one differs"
+            f" from its usual one in about {one.noise:.1%})"
+        )
     said = f"disagreement is with `{one.upstream}`{itself}{noticed}"
     return f"{said}; {reported}" if reported else said
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.api.asgi import ask, scope
-from tidegate.api.arrival import Receive, Scope, Send
+from tidegate.api.arrival import REGION_KEY, Receive, Scope, Send
 from tidegate.api.forwarded import Client, ForwardedHeader, Forwarding
 from tidegate.api.forwarded_app import ForwardedApp
 from tidegate.api.respond import send_whole
@@ -123,6 +123,43 @@ def test_any_header_is_read_without_a_fault(values: list[str], kind: str) -> Non
 def test_nothing_that_a_client_sends_changes_what_the_proxy_appended(claimed: str) -> None:
     assert client_of(f"{claimed}, 192.0.2.7") == "192.0.2.7"
     assert client_of(f"{claimed}, for=192.0.2.7", header="forwarded") == "192.0.2.7"
+
+
+REGIONS = Forwarding((ip_network("10.0.0.0/8"),), region_header="cf-ipcountry")
+
+
+@pytest.mark.parametrize(
+    ("peer", "values", "region"),
+    [
+        (PROXY, [b"NO"], "no"),
+        (PROXY, [b"SE", b"NO"], "no"),
+        (PROXY, [], None),
+        (PROXY, [b""], None),
+        (PROXY, [b"no; drop"], None),
+        (PROXY, [b"x" * 33], None),
+        (PROXY, [b"\xff"], None),
+        ("203.0.113.9", [b"NO"], None),
+        (None, [b"NO"], None),
+    ],
+)
+def test_a_region_is_believed_of_a_trusted_proxy_alone(
+    peer: str | None, values: list[bytes], region: str | None
+) -> None:
+    assert REGIONS.region(peer, [(b"cf-ipcountry", value) for value in values]) == region
+    assert forwarding().region(peer, [(b"cf-ipcountry", value) for value in values]) is None
+
+
+async def test_an_application_is_told_the_region_of_each_request() -> None:
+    async def tells(scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        await send_whole(send, 200, str(scope[REGION_KEY]).encode())
+
+    app = ForwardedApp(tells, REGIONS)
+    about = scope(headers={b"cf-ipcountry": b"NO"})
+    about.update(client=(PROXY, 1), scheme="http")
+    assert (await ask(app, about)).body == b"no"
+    about.update(client=("203.0.113.9", 1), scheme="http")
+    assert (await ask(app, about)).body == b"None"
 
 
 async def test_an_application_sees_the_client_and_not_the_proxy() -> None:

@@ -67,6 +67,7 @@ def test_bundles_of_the_configured_encoder_are_verified_pinned_and_unpacked(
     first, second = two_versions()
 
     assert said("bundles", "verify").count(": good") == 2
+    assert "zones=local  upstream=not stated" in said("bundles", "show", f"topic@{first}")
     assert second in said("bundles", "pin", f"topic@{second}")
     assert first in said("bundles", "rollback", "topic")
     said("bundles", "pack", f"topic@{first}", "--output", "topic.tar")

@@ -124,7 +124,10 @@ def test_a_serving_task_shows_what_it_saves_and_how_soon_a_change_is_noticed(
     assert low < 2 / 400 < high
     assert found["saved"] == {"calls": 1, "micro_usd": 70}
     assert found["detection_delay_s"] > 0
-    assert "disagreement is with `central`" in run(paths, "tasks", "--learned")
+    assert (found["noise_between"], found["noise"]) == (0.03, 0.015)
+    told = " ".join(run(paths, "tasks", "--learned").split())
+    assert "disagreement is with `central`, two of whose own answers differ in 3.0%" in told
+    assert "one differs from its usual one in about 1.5%" in told
 
 
 def test_an_infeasible_task_says_what_it_waits_for(paths: StatePaths, labels: SqliteLabels) -> None:

@@ -33,6 +33,13 @@ def test_by_default_nobody_is_trusted_and_everything_is_off() -> None:
     assert client_side("") == ClientSide(Forwarding(), None, None, None)
 
 
+def test_a_region_is_believed_of_proxies_that_are_listed() -> None:
+    side = client_side("trusted_proxies: [10.0.0.1], region_header: CF-IPCountry")
+    assert side.forwarding.region_header == "cf-ipcountry"
+    assert "believed of trusted proxies only" in told("region_header: cf-ipcountry")
+    assert "region_header" in told("trusted_proxies: [10.0.0.1], region_header: 'a b'")
+
+
 def test_proxies_are_addresses_and_networks() -> None:
     side = client_side("trusted_proxies: [10.0.0.0/8, 'fd00::1'], forwarded_header: forwarded")
     networks = (ip_network("10.0.0.0/8"), ip_network("fd00::1/128"))

@@ -406,6 +406,38 @@ def test_promise_of_a_task_lists_its_levels_strictest_first(tmp_path: Path) -> N
     assert promise.expires_after_s == 2 * 86_400
 
 
+def together(own: str, others: str) -> str:
+    """Three tasks, of which the first is promised together with others."""
+    asked = "question: {type: predicate, instructions: x}"
+    return (
+        f"tasks:\n  a: {{{own}, guarantee: {{together: {others}}}, {asked}}}\n"
+        f"  b: {{{asked}}}\n  p: {{max_error: 0.1, {asked}}}\n"
+    )
+
+
+def test_tasks_that_are_promised_together_have_one_promise() -> None:
+    text = together("max_error: 0.1", "[b]")
+    one, two, _ = (task.promise for task in configured(text).tasks)
+    assert one is not None
+    assert one == two
+    assert (one.together, one.loss.kind) == (("a", "b"), "request")
+    learns = "routes: [{models: [m], upstreams: [far], learn: true}]\n"
+    assert "promises each question by itself" in told(UPSTREAMS + learns + text)
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "why"),
+    [
+        ("max_error: 0.1", "[gone]", "is `gone`, which is no other task"),
+        ("max_error: 0.1", "[a]", "is `a`, which is no other task"),
+        ("max_error: 0.1", "[p]", "has a promise or a threshold of its own"),
+        ("accept_names: []", "[b]", "`tasks.a.guarantee.together` needs `max_error` beside it"),
+    ],
+)
+def test_what_cannot_be_promised_together_is_told(own: str, others: str, why: str) -> None:
+    assert why in told(together(own, others))
+
+
 def test_a_template_becomes_a_value_and_its_mistakes_are_told() -> None:
     route = "routes: [{models: [m], upstreams: [far], learn: true, template: %s}]"
     made = configured(UPSTREAMS + route % "{pattern: 'Sort: (.*)', labels: [a, b]}")

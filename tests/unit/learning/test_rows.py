@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tidegate.domain.question import Option, Question
 from tidegate.errors import FitError
-from tidegate.learning.rows import Row, read_rows, training_set
+from tidegate.learning.rows import Row, read_requests, read_rows, training_set
 
 GOOD = [Row(f"text {i}", "ab"[i % 2]) for i in range(12)]
 
@@ -36,6 +36,7 @@ def test_empty_lines_and_windows_line_ends_are_taken() -> None:
         ({"text": "  \n", "label": "a"}, "`text` is empty"),
         ({"text": "one", "label": ""}, "`label` is empty"),
         ({"text": "one", "label": "a", "family": ""}, "`family` is empty"),
+        ({"text": "one", "label": "a", "region": ""}, "`region` is empty"),
         (["one", "a"], "Expected `object`"),
     ],
 )
@@ -151,3 +152,29 @@ def test_rows_without_a_label_are_out_of_scope() -> None:
     assert found.outside == ("what is love",)
     assert "what is love" not in found.texts
     assert found.labels == ("a", "b")
+
+
+def test_requests_give_the_rows_of_each_task() -> None:
+    data = lines({"text": "one", "labels": {"y": True, "x": "a"}, "family": "f", "region": "no"})
+    assert read_requests(data, ["x", "y"], source="s") == [
+        (Row("one", "a", "f", "no"),),
+        (Row("one", label=True, family="f", region="no"),),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"text": "one"}, "missing required field `labels`"),
+        ({"text": "one", "labels": {"x": "a"}}, "`labels` must name exactly `x`, `y`"),
+        ({"text": "one", "labels": {"x": "a", "y": "b", "z": "c"}}, "exactly `x`, `y`"),
+        ({"text": " ", "labels": {"x": "a", "y": "b"}}, "`text` is empty"),
+        ({"text": "one", "labels": {"x": "", "y": "b"}}, "`label` is empty"),
+    ],
+)
+def test_a_request_that_is_wrong_is_named(row: object, said: str) -> None:
+    good = {"text": "one", "labels": {"x": "a", "y": None}}
+    with pytest.raises(FitError, match="s: 1 lines are not rows such as") as caught:
+        read_requests(lines(good, row), ["x", "y"], source="s")
+    assert "line 2: " in str(caught.value)
+    assert said in str(caught.value)

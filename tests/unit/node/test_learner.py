@@ -9,6 +9,7 @@ import pytest_asyncio
 
 from tests.guarantees import GRANTED
 from tests.unit.node.learning_bench import OWNER, Bench, rows
+from tidegate.bundles.manifest import unpack
 from tidegate.domain.feedback import Feedback
 from tidegate.domain.guarantee import AttemptLedger
 from tidegate.domain.label import LabelRow, Purge
@@ -37,6 +38,19 @@ async def test_enough_good_labels_are_granted(bench: Bench) -> None:
     assert bench.verdict.own.coverage > 0.9
     assert bench.rebuilt == ["`intent.acme` was granted 0.2"]
     assert bench.guarantees.ledger(OWNER.key).attempts == 1
+
+
+async def test_a_bundle_inherits_the_zones_of_its_rows_and_says_who_labelled_them(
+    bench: Bench,
+) -> None:
+    bench.labels.add([replace(row, zone=("eu", "no")[i % 2]) for i, row in enumerate(rows(400))])
+
+    await bench.learner.round()
+
+    (version,) = bench.bundles.versions(OWNER.key)
+    made = unpack(bench.bundles.read(OWNER.key, version), name=OWNER.key, version=version)
+    assert made.provenance.zones == ("eu", "no")
+    assert (made.provenance.upstream, made.provenance.model) == ("central", "gpt")
 
 
 async def test_what_was_fitted_is_not_fitted_again(bench: Bench) -> None:
