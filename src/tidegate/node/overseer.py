@@ -153,9 +153,16 @@ class Overseer:
             # Nothing that comes now could be told from what came before the grant.
             return self._end(verdict, "expired", "the clock went back to before it was granted")
         answers = self.office.guarantees.answers(verdict.grant)
-        if is_due(verdict, now + EARLY_S, answers):
+        if is_due(verdict, now + self._early_s(verdict, configuration), answers):
             return self._renew(verdict, configuration, answers)
         return None
+
+    def _early_s(self, verdict: Guarantee, configuration: Configuration) -> float:
+        """Give the seconds before its end at which a guarantee is renewed, where it can be here."""
+        is_learned = verdict.audit_share is not None
+        owner = self._owner(verdict, configuration) if is_learned else None
+        learns = owner is None or policy_of(configuration).role_of(owner.task) == "learn"
+        return EARLY_S if learns else 0.0
 
     def _renew(
         self, verdict: Guarantee, configuration: Configuration, answers: int
@@ -172,6 +179,8 @@ class Overseer:
         if owner is None:
             return self._end(verdict, "expired", f"{old}; no audit rows can renew it")
         if policy_of(configuration).role_of(owner.task) != "learn":
+            if answers < verdict.expires_after_answers:
+                old = "its learner has not confirmed it in time"
             return self._end(verdict, "expired", f"{old}; only its learner can renew it")
         rows = self._recent(verdict, owner)
         before = guarantees.ledger(verdict.task)

@@ -119,14 +119,15 @@ class Pulling:
         promise = promise_of(configuration, offer.owner, offer.question)
         lapse_s, now = configuration.learning.lapse_s, ties.clock.now()
 
-        def decided() -> Save | Extend | Decline | None:
+        def decided() -> tuple[Guarantee | None, Save | Extend | Decline | None]:
+            here = ties.guarantees.load(key)
             if offered.state == "granted":
                 given = ties.guarantees.answers(offered.grant)
                 if given >= offered.expires_after_answers:
-                    return Decline(f"{given:,} answers were given here under it already")
-            return take(ties.guarantees.load(key), offered, promise, now=now, lapse_s=lapse_s)
+                    return here, Decline(f"{given:,} answers were given here under it already")
+            return here, take(here, offered, promise, now=now, lapse_s=lapse_s)
 
-        step = await self.ties.run(decided)
+        here, step = await self.ties.run(decided)
         match step:
             case None:
                 self.ties.told.pop(key, None)
@@ -138,12 +139,17 @@ class Pulling:
                 await self.ties.run(lambda: ties.guarantees.extend(guarantee))
                 return f"`{key}` is confirmed", True
             case Save(guarantee):
-                return await self._save(offer, guarantee, link, texts)
+                return await self._save(offer, here, guarantee, link, texts)
 
     async def _save(
-        self, offer: Offer, guarantee: Guarantee, link: Link, texts: Texts
+        self,
+        offer: Offer,
+        here: Guarantee | None,
+        guarantee: Guarantee,
+        link: Link,
+        texts: Texts,
     ) -> tuple[str | None, bool]:
-        """Make a verdict the newest here, once its bundle is here and may serve."""
+        """Put a verdict in the place of `here`, once its bundle is here and may serve."""
         key = offer.owner.key
         if guarantee.state == "granted":
             try:
@@ -154,11 +160,13 @@ class Pulling:
                 return None, False
             guarantee = replace(guarantee, bundle_version=version)
 
-        def saved() -> None:
+        def saved() -> bool:
             self.ties.store().remember(offer.owner, offer.question)
-            self.ties.guarantees.save(guarantee)
+            return self.ties.guarantees.succeed(here, guarantee)
 
-        await self.ties.run(saved)
+        if not await self.ties.run(saved):
+            # It was suspended here meanwhile: that comes first.
+            return None, False
         self.ties.told.pop(key, None)
         self.ties.log.event(
             f"exchange.{guarantee.state}",

@@ -14,7 +14,7 @@ import pytest_asyncio
 
 from tests.label_rows import a_label
 from tests.unit.gateway.fakes import ManualClock
-from tests.unit.node.test_learner import (
+from tests.unit.node.learning_bench import (
     CONFIG,
     ENCODER,
     OWNER,
@@ -87,7 +87,7 @@ class Edge:
 
     async def close(self) -> None:
         await self.ties.close()
-        await closed(self.bench)
+        await self.bench.close()
         self.labels.close()
         self.guarantees.close()
 
@@ -96,9 +96,9 @@ def collecting(folder: Path) -> Configuration:
     (folder / "key").write_text("tg-key")
     (folder / "key").chmod(0o600)
     hub = b"""upstreams: [{name: hub, kind: tidegate, base_url: "http://127.0.0.1:9/v1",
-      tier: region, region: eu, zone: eu, api_key: "file:key"}, {name: far,"""
+      tier: region, region: eu, zone: eu, api_key: "file:key"}, {name: central,"""
     content = (
-        CONFIG.replace(b"upstreams: [{name: far,", hub)
+        CONFIG.replace(b"upstreams: [{name: central,", hub)
         .replace(b"learning: {", b"learning: {role: collect, learner: hub, ")
         .replace(b"tenants:", b"node: {tier: pop, region: eu-west, zone: eu}\ntenants:")
     )
@@ -126,17 +126,11 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Hub:
         bench.labels.add(rows(400))
         await bench.learner.round()
         verdict = bench.verdict
-        await closed(bench)
+        await bench.close()
         assert verdict is not None
         return Hub(folder, verdict, bench.bundles.read(OWNER.key, verdict.bundle_version))
 
     return asyncio.run(taught())
-
-
-async def closed(bench: Bench) -> None:
-    await bench.learner.close()
-    bench.labels.close()
-    bench.guarantees.close()
 
 
 @pytest_asyncio.fixture
@@ -359,9 +353,9 @@ async def test_counts_of_other_nodes_suspend_at_the_learner(hub: Hub, tmp_path: 
     states = []
     for number, count in enumerate((good, replace(good, disagreed=25))):
         bench.labels.outbox.count(AuditReport(f"report-{number}", OWNER, (count,)))
-        await bench.learner.round()
+        await bench.oversee()
         verdict = bench.verdict
         assert verdict is not None
         states.append((verdict.state, "disagree" in verdict.reason))
     assert states == [("granted", False), ("suspended", True)]
-    await closed(bench)
+    await bench.close()
