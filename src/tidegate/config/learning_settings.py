@@ -94,7 +94,8 @@ class LearningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         _Share,
         Meta(
             description="Share of requests that the upstream labels although this node could"
-            " answer them. Default 0.02. Another share begins another sample."
+            " answer them. Default 0.02. Another share begins another sample, and after an alarm it is"
+            " doubled for a while."
         ),
     ] = 0.02
     audits_per_day: Annotated[

@@ -185,9 +185,15 @@ class Guarantee:
     critical: tuple[CriticalClass, ...] = ()
     strata: tuple[Stratum, ...] = ()
     audit_share: float | None = None
-    """Of requests; None: tested on a file of labels."""
+    """Of requests, in force now; None: tested on a file of labels."""
     audit_stratum: int = 0
     """Counts the changes of `audit_share`; rows of different shares are different samples."""
+    alarms: int = 0
+    """Alarms by which `audit_share` is still raised; outlives the guarantee that they ended."""
+    is_warned: bool = False
+    """The share was raised because labels began to speak against it."""
+    share_since: float = 0.0
+    """When the share was last changed, seconds since the epoch."""
     tails: Tails | None = None
     """None: traffic is not watched without labels."""
     together: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from tidegate.domain.question import ChoiceValue, Decision, Question, Refusal
 from tidegate.domain.request import Decisions, Request
 from tidegate.errors import EngineError, InvalidRequest, MalformedAnswer
 from tidegate.gateway.chat_heads import Shapes
-from tidegate.gateway.learned import Learned
+from tidegate.gateway.learned import Learned, Sampling
 from tidegate.gateway.record import Draft
 from tidegate.learning import audit
 from tidegate.ports.encoder import Encoder
@@ -35,6 +35,9 @@ WAITING = 2_048
 ROOM_FOR_LABELS = WAITING // 4
 """Requests waiting from which on local answers are not kept for feedback."""
 
+NEVER_DRAWN = 1.0
+"""Lot of a request that is in no sample."""
+
 EVEN = 0.5
 """P(true) from here on counts as true."""
 
@@ -50,7 +53,8 @@ class Seen:
     generation: int
     zone: str
     region: str
-    is_drawn: bool
+    lot: float
+    """What was drawn before any head looked; see `learning/audit.py`."""
     is_cached: bool
     upstream: str
     model: str
@@ -91,13 +95,12 @@ class Collector:
         self.lost: Counter[str] = Counter()
         """What did not become a row, by reason."""
 
-    def draws(self, draft: Draft) -> bool:
-        """Tell, before any head looks, whether this request belongs to the audit sample."""
+    def draw(self, draft: Draft) -> float:
+        """Draw, before any head looks, to which audit samples this request belongs."""
         route = draft.route
         if route is None or not route.learns:
-            return False
-        share = draft.generation.learned.policy.audit_share
-        return audit.is_drawn(self._keys, draft.request.context.request_id, share)
+            return NEVER_DRAWN
+        return audit.lot(self._keys, draft.request.context.request_id)
 
     def observe(self, draft: Draft, body: bytes) -> None:
         """Take note of an answered request; never waits, never raises."""
@@ -137,7 +140,7 @@ class Collector:
             if named is None:
                 continue
             if index in seen.local or seen.is_replayed_local:
-                if seen.is_drawn:
+                if audit.is_drawn(seen.lot, _sampling(seen, index, named[0]).share):
                     audited.append(index)
                 if isinstance(answer, Decision):
                     await self._keep(seen, index, *named, answer)
@@ -179,10 +182,8 @@ class Collector:
         user = None if name is None else audit.end_user(keys, context.identity.tenant, name)
         cluster = audit.cluster(keys, text)
         group = user or cluster
-        sampling = seen.learned.sampling(owner)
-        # What a head looked at and sent up is no sample, whoever trained that head.
-        share = policy.audit_share if index in seen.looked else sampling.share
-        is_audit = share == 1.0 or seen.is_drawn
+        sampling = _sampling(seen, index, owner)
+        is_audit = audit.is_drawn(seen.lot, sampling.share)
         return LabelRow(
             row_id=f"{context.request_id}/{index}",
             owner=owner,
@@ -204,7 +205,7 @@ class Collector:
             region=seen.region,
             encoder=seen.encoder.fingerprint,
             generation=seen.generation,
-            share=share if is_audit else 0.0,
+            share=sampling.share if is_audit else 0.0,
             stratum=sampling.stratum,
             grams=tuple(hashed(text)),
             language=language(text),
@@ -290,6 +291,11 @@ class Collector:
         return encoding
 
 
+def _sampling(seen: Seen, index: int, owner: Owner) -> Sampling:
+    is_looked = index in seen.looked | seen.local or seen.is_replayed_local
+    return seen.learned.sampling(owner, is_looked=is_looked)
+
+
 def label_of(question: Question, answer: Decision) -> ChoiceValue:
     """Give what an answer says: the side, or the likeliest option, of equals the first."""
     weights = answer.probabilities
@@ -346,7 +352,7 @@ def _seen(draft: Draft, body: bytes, shapes: Shapes) -> Seen | None:
         generation=generation.number,
         zone=generation.place.zone,
         region=draft.region,
-        is_drawn=draft.is_drawn,
+        lot=draft.lot,
         is_cached=is_cached,
         upstream=draft.upstream or "",
         model=draft.model or "",

@@ -44,15 +44,18 @@ class Learned:
             if name in route.tasks or name.startswith(AUTOMATIC)
         ]
 
-    def sampling(self, owner: Owner) -> Sampling:
+    def sampling(self, owner: Owner, *, is_looked: bool) -> Sampling:
         """Tell with which probability a request becomes an audit row, and in which sample.
 
-        While nothing of a task is answered here, every request is one.
+        While nothing of a task is answered here, every request is one. What a head looked at and
+        sent up is no sample, whoever trained that head: `is_looked`.
         """
         verdict = self.verdicts.get(owner)
-        stratum = 0 if verdict is None else verdict.audit_stratum
-        share = self.policy.audit_share if owner in self.tasks else 1.0
-        return Sampling(share, stratum)
+        if verdict is None:
+            return Sampling(self.policy.audit_share if is_looked else 1.0, 0)
+        if owner in self.tasks:
+            return Sampling(verdict.audit_share or self.policy.audit_share, verdict.audit_stratum)
+        return Sampling(self.policy.audit_share if is_looked else 1.0, verdict.audit_stratum)
 
 
 def learned(

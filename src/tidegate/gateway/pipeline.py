@@ -97,7 +97,7 @@ class Gateway:
         draft.deadline = request_deadline(
             request.context.started, route.deadline_s, request.context.allowed_s
         )
-        draft.is_drawn = self._tools.collector.draws(draft)
+        draft.lot = self._tools.collector.draw(draft)
         draft.chat = chat_question(draft)
 
         found = await self._tools.repeats.look_up(draft)

@@ -75,8 +75,8 @@ class Draft:
     """The question that a chat request asks, where it is one and the route learns."""
     whole: bytes | None = None
     """A cached chat answer before it is spelled out as a stream."""
-    is_drawn: bool = False
-    """The request belongs to the audit sample of its route."""
+    lot: float = 1.0
+    """Drawn before any head looked: the request belongs to audit samples of a greater share."""
     usage: Usage | None = None
     """Of the whole answer, whoever gave its parts."""
     paid: Usage | None = None

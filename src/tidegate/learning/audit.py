@@ -44,9 +44,14 @@ def derive(pepper: bytes) -> Keys:
     return Keys(*made)
 
 
-def is_drawn(keys: Keys, request_id: str, share: float) -> bool:
-    """Tell whether a request belongs to the audit sample."""
-    return uniform(keys.draw, request_id.encode()) < share
+def lot(keys: Keys, request_id: str) -> float:
+    """Draw for a request: it belongs to every audit sample whose share is above this."""
+    return uniform(keys.draw, request_id.encode())
+
+
+def is_drawn(drawn: float, share: float) -> bool:
+    """Tell whether a request belongs to a sample of this share; and so to each larger one."""
+    return drawn < share
 
 
 def is_asked_twice(keys: Keys, request_id: str, share: float) -> bool:

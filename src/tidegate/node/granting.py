@@ -16,7 +16,7 @@ from tidegate.errors import BundleError
 from tidegate.learning.attempts import begun, choose_rows, granted, share
 from tidegate.learning.audit import CALIBRATE_SHARE, TEST_SHARE
 from tidegate.learning.audit_rows import AuditRows
-from tidegate.learning.drift import tails
+from tidegate.learning.drift import audit_share, tails
 from tidegate.learning.feasibility import Traffic
 from tidegate.learning.grid import FEWEST_OF_STRATUM, Plan, Terms, prepare
 from tidegate.learning.guarantee import Verdict, verdict
@@ -212,7 +212,7 @@ def _base(
     desk: Desk, wish: Wish, made: Material, bundle: Bundle, former: Guarantee | None
 ) -> Guarantee:
     """Describe what was tested, before anything came out."""
-    now = desk.clock.now()
+    now, alarms = desk.clock.now(), 0 if former is None else former.alarms
     return Guarantee(
         task=wish.owner.key,
         bundle=bundle.content_hash,
@@ -231,8 +231,10 @@ def _base(
         granted_at=now,
         expires_at=now + wish.promise.expires_after_s,
         expires_after_answers=wish.promise.expires_after_answers,
-        audit_share=wish.audit_share,
+        audit_share=audit_share(wish.audit_share, alarms),
         audit_stratum=0 if former is None else former.audit_stratum,
+        alarms=alarms,
+        share_since=now,
     )
 
 

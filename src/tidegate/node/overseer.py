@@ -26,6 +26,9 @@ from tidegate.learning.attempts import begun, granted, renewed
 from tidegate.learning.audit_rows import AuditRows
 from tidegate.learning.drift import (
     LossWatch,
+    alarmed,
+    attention,
+    audit_share,
     changed_source,
     is_due,
     lost_source,
@@ -91,6 +94,8 @@ class Held:
     """Number of the newest row that it was held against."""
     newest_count: int = 0
     """Number of the newest counts of other nodes."""
+    quiet: int = 0
+    """Audited local answers since the audit share was last changed."""
     changed: str | None = None
     """What rows showed to have changed about their source."""
 
@@ -155,7 +160,39 @@ class Overseer:
         answers = self.office.guarantees.answers(verdict.grant)
         if is_due(verdict, now + self._early_s(verdict, configuration), answers):
             return self._renew(verdict, configuration, answers)
-        return None
+        return self._attend(verdict, configuration)
+
+    def _attend(self, verdict: Guarantee, configuration: Configuration) -> Change | None:
+        """Raise the audit share when labels begin to speak against it, lower it when they do not.
+
+        Another share begins another sample, also where the operator has changed it. Elsewhere than
+        at its learner a task has the share that the learner says.
+        """
+        held = self._held.get(verdict.grant)
+        owner = None if held is None else self._owner(verdict, configuration)
+        if held is None or owner is None or verdict.audit_share is None:
+            return None
+        if policy_of(configuration).role_of(owner.task) != "learn":
+            return None
+        after = attention(verdict, held.watch.evidence, held.quiet)
+        share = audit_share(configuration.learning.audit_share, after.alarms)
+        if after == verdict and share == verdict.audit_share:
+            return None
+        is_other = share != verdict.audit_share
+        after = replace(
+            after,
+            audit_share=share,
+            audit_stratum=verdict.audit_stratum + is_other,
+            share_since=self.office.clock.now(),
+        )
+        if not self.office.guarantees.succeed(verdict, after):
+            return None
+        held.quiet = 0
+        self.office.log.event(
+            "learn.audit_share", task=verdict.task, share=share, alarms=after.alarms
+        )
+        why = f"the audit share of `{verdict.task}` is {share:g} now"
+        return Change(verdict.grant, why, is_end=False)
 
     def _early_s(self, verdict: Guarantee, configuration: Configuration) -> float:
         """Give the seconds before its end at which a guarantee is renewed, where it can be here."""
@@ -276,10 +313,12 @@ class Overseer:
             changed = changed_source(verdict.labels, row.upstream, row.model)
             held.changed = held.changed or changed
         # What other nodes counted stands behind the rows that were here when it came.
-        own = _outcomes(held.bundle, verdict, news.rows)
+        answered = _answered(held.bundle, verdict, news.rows)
+        own = [(number, is_wrong) for number, _, is_wrong in answered]
         others = [one for one in news.counts if one[1].bundle == verdict.bundle]
         for is_wrong in in_order(own, others):
             held.watch = observe_loss(held.watch, is_wrong)
+        held.quiet += sum(row.time > verdict.share_since for _, row, _ in answered)
         held.newest, held.newest_count = news.newest, news.newest_count
         return held
 
@@ -302,7 +341,8 @@ class Overseer:
         ended = replace(verdict, state=state, reason=why)
         ledger = None
         if verdict.audit_share is not None:
-            ended = replace(ended, audit_stratum=verdict.audit_stratum + 1)
+            alarms = alarmed(verdict) if state == "suspended" else verdict.alarms
+            ended = replace(ended, audit_stratum=verdict.audit_stratum + 1, alarms=alarms)
             ledger = renewed(guarantees.ledger(verdict.task), now)
         if not guarantees.succeed(verdict, ended, ledger):
             return None
@@ -323,17 +363,17 @@ def _known(bundle: Bundle, rows: Sequence[LabelRow]) -> list[LabelRow]:
     return [row for row in rows if row.label in bundle.head.labels]
 
 
-def _outcomes(
+def _answered(
     bundle: Bundle, verdict: Guarantee, rows: Sequence[tuple[int, LabelRow]]
-) -> list[tuple[int, bool]]:
-    """Give for each audited local answer its number, and whether it was wrong."""
+) -> list[tuple[int, LabelRow, bool]]:
+    """Give the audited local answers with their number, and whether they were wrong."""
     audited = [(number, row) for number, row in rows if row.origin == "audit"]
     kept = [(number, row) for number, row in audited if row.label in bundle.head.labels]
     found = audit_rows(bundle, [row for _, row in kept], verdict.loss)
     is_accepted = found.scores >= (verdict.own.threshold or 0.0)
     return [
-        (number, bool(is_wrong))
-        for (number, _), is_wrong, accepted in zip(kept, found.is_wrong, is_accepted, strict=True)
+        (number, row, bool(is_wrong))
+        for (number, row), is_wrong, accepted in zip(kept, found.is_wrong, is_accepted, strict=True)
         if accepted
     ]
 

@@ -65,6 +65,9 @@ async def running_node(
             stack, upkeep, owner, lambda: node.built.configuration, node.rebuild, texts
         )
         start_serving_jobs(upkeep, node)
+        # What changed while the node was down holds before the first request.
+        await overseer.round()
+        await overseer.follow()
         operations = _operations(node, reread)
         node.listeners.append(await start_admin(stack, owner, operations, configuration, admin))
         node.admin_port = port_of(configuration, admin)

@@ -37,7 +37,7 @@ def seen(**changes: Any) -> Seen:
         generation=1,
         zone="eu",
         region="eu-west",
-        is_drawn=False,
+        lot=0.9,
         is_cached=False,
         upstream="far",
         model="gpt",
@@ -77,7 +77,7 @@ async def test_what_a_head_looked_at_and_sent_up_is_no_sample_unless_it_was_draw
 ) -> None:
     looked = seen(looked=frozenset({0}))
     await collector.take(looked)
-    await collector.take(replace(looked, is_drawn=True))
+    await collector.take(replace(looked, lot=0.01))
     assert [(row.origin, row.share) for row in sink.rows] == [("escalated", 0.0), ("audit", 0.02)]
 
 
@@ -88,7 +88,7 @@ async def test_an_own_answer_is_never_its_own_label(
     await collector.take(seen(**how))
     assert (sink.rows, collector.audits.qsize()) == ([], 0)
 
-    await collector.take(seen(is_drawn=True, **how))
+    await collector.take(seen(lot=0.01, **how))
     assert sink.rows == []
     assert collector.audits.get_nowait().indexes == (0,)
 

@@ -11,6 +11,7 @@ from tidegate.learning.audit import (
     end_user,
     is_asked_twice,
     is_drawn,
+    lot,
     role,
 )
 
@@ -19,31 +20,31 @@ IDS = [f"{number:032x}" for number in range(20_000)]
 
 
 def test_the_draw_has_its_share_and_is_the_same_each_time() -> None:
-    drawn = [is_drawn(KEYS, one, 0.02) for one in IDS]
+    drawn = [is_drawn(lot(KEYS, one), 0.02) for one in IDS]
 
     # Within 4 standard errors of 400; the ids are fixed, so this never changes.
     assert abs(sum(drawn) - 400) < 80
-    assert drawn == [is_drawn(KEYS, one, 0.02) for one in IDS]
+    assert drawn == [is_drawn(lot(KEYS, one), 0.02) for one in IDS]
 
 
 def test_a_larger_share_contains_a_smaller_one() -> None:
-    assert all(is_drawn(KEYS, one, 0.1) for one in IDS if is_drawn(KEYS, one, 0.02))
+    assert all(is_drawn(lot(KEYS, one), 0.1) for one in IDS if is_drawn(lot(KEYS, one), 0.02))
 
 
 def test_everything_or_nothing_is_drawn_at_the_ends() -> None:
-    assert all(is_drawn(KEYS, one, 1.0) for one in IDS)
-    assert not any(is_drawn(KEYS, one, 0.0) for one in IDS)
+    assert all(is_drawn(lot(KEYS, one), 1.0) for one in IDS)
+    assert not any(is_drawn(lot(KEYS, one), 0.0) for one in IDS)
 
 
 def test_another_pepper_draws_others() -> None:
     others = derive(b"o" * 32)
-    ours = {one for one in IDS if is_drawn(KEYS, one, 0.02)}
-    theirs = {one for one in IDS if is_drawn(others, one, 0.02)}
+    ours = {one for one in IDS if is_drawn(lot(KEYS, one), 0.02)}
+    theirs = {one for one in IDS if is_drawn(lot(others, one), 0.02)}
     assert len(ours & theirs) < 30
 
 
 def test_who_is_asked_twice_does_not_hang_on_who_is_audited() -> None:
-    both = sum(is_drawn(KEYS, one, 0.1) and is_asked_twice(KEYS, one, 0.1) for one in IDS)
+    both = sum(is_drawn(lot(KEYS, one), 0.1) and is_asked_twice(KEYS, one, 0.1) for one in IDS)
     assert abs(both - 200) < 60
 
 

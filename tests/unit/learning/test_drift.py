@@ -1,14 +1,21 @@
 """When a guarantee may stand, and how soon it falls."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.guarantees import a_guarantee
 from tidegate.domain.guarantee import Guarantee, LabelSource
 from tidegate.learning.drift import (
+    MOST_ALARMS,
+    QUIET_ROWS,
     RUN_LENGTH,
+    WARNING,
     LossWatch,
     ShiftWatch,
+    alarmed,
+    attention,
     audit_share,
     changed_source,
     delay_labels,
@@ -136,6 +143,21 @@ def test_guarantee_is_due_by_age_and_by_answers() -> None:
 def test_audit_share_rises_with_alarms_to_a_bound() -> None:
     assert [audit_share(0.02, alarms) for alarms in (0, 1, 5)] == [0.02, 0.04, 0.2]
     assert audit_share(0.5, 0) == 0.5
+    alarmed_often = _guarantee()
+    for _ in range(10):
+        alarmed_often = replace(alarmed_often, alarms=alarmed(alarmed_often))
+    assert alarmed_often.alarms == MOST_ALARMS
+
+
+def test_a_warning_raises_the_share_once_and_quiet_rows_take_one_rise_back() -> None:
+    plain = _guarantee()
+    assert attention(plain, 1.0, 10_000) == plain
+    warned = attention(plain, WARNING, 0)
+    assert (warned.alarms, warned.is_warned) == (1, True)
+    assert attention(warned, 2 * WARNING, 10_000) == warned
+
+    assert attention(warned, 1.0, QUIET_ROWS - 1) == warned
+    assert attention(warned, 1.0, QUIET_ROWS) == plain
 
 
 def test_texts_that_a_cache_repeats_do_not_make_the_others_look_like_a_shift() -> None:

@@ -14,6 +14,7 @@ from tests.unit.node.learning_bench import CONFIG, OWNER, Bench, rows
 from tidegate.domain.guarantee import AttemptLedger, Grant, Guarantee, LabelSource
 from tidegate.domain.label import LabelRow
 from tidegate.errors import FitError
+from tidegate.learning import drift
 from tidegate.node import learner
 
 DAY = 86_400.0
@@ -31,10 +32,10 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await made.close()
 
 
-def later(bench: Bench, count: int, *, seed: int = 2, wrong: float = 0.0) -> list[LabelRow]:
+def later(bench: Bench, count: int, *, first: int = 50_000, wrong: float = 0.0) -> list[LabelRow]:
     """Make rows that came after the grant, as fast as a second each."""
     since = bench.clock.wall
-    made = rows(count, first=50_000, seed=seed, wrong=wrong)
+    made = rows(count, first=first, seed=first, wrong=wrong)
     stratum = bench.granted.audit_stratum
     return [
         replace(row, time=since + 1.0 + number, share=0.02, stratum=stratum)
@@ -253,3 +254,54 @@ async def test_a_guarantee_from_a_file_of_labels_expires_by_its_answers(bench: B
     found = bench.guarantees.load("topic")
     assert found is not None
     assert found.state == "expired"
+
+
+async def test_after_an_alarm_more_is_audited_until_enough_rows_were_quiet(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drift, "QUIET_ROWS", 50)
+    assert bench.granted.audit_share == 0.02
+    bench.guarantees.warn(OWNER.key, bench.granted.granted_at, "other traffic")
+    await bench.oversee()
+    bench.clock.advance(10.0)
+    bench.labels.add(later(bench, 900, first=60_000))
+    bench.clock.advance(2_000.0)
+    await bench.learner.round()
+
+    again = bench.granted
+    assert (again.state, again.audit_share, again.alarms) == ("granted", 0.04, 1)
+
+    # Rows of before the grant say nothing; these do.
+    bench.labels.add(later(bench, 49, first=70_000))
+    assert not await bench.oversee()
+    bench.labels.add(later(bench, 5, first=80_000))
+    assert await bench.oversee()
+
+    calm = bench.granted
+    assert (calm.state, calm.audit_share, calm.alarms) == ("granted", 0.02, 0)
+    # Another share is another sample.
+    assert calm.audit_stratum == again.audit_stratum + 1
+    assert "audit share" in bench.rebuilt[-1]
+    assert bench.revoked == [bench.revoked[0]]
+
+
+async def test_labels_that_begin_to_speak_against_it_raise_the_share_once(bench: Bench) -> None:
+    bad = [replace(row, label="other") for row in later(bench, 40)]
+    doubtful = 0
+    while bench.granted.audit_share == 0.02:
+        bench.labels.add(bad[doubtful : doubtful + 1])
+        doubtful += 1
+        await bench.oversee()
+    assert (bench.granted.state, bench.granted.audit_share) == ("granted", 0.04)
+    assert (bench.granted.is_warned, bench.granted.alarms) == (True, 1)
+    assert not await bench.oversee()
+
+
+async def test_another_share_by_the_operator_begins_another_sample(bench: Bench) -> None:
+    before = bench.granted
+    bench.config = CONFIG.replace(b"max_error: 0.2", b"max_error: 0.2, audit_share: 0.1")
+    assert await bench.oversee()
+    after = bench.granted
+    assert (after.audit_share, after.audit_stratum) == (0.1, before.audit_stratum + 1)
+    assert after.granted_at == before.granted_at
+    assert not await bench.oversee()
