@@ -94,7 +94,7 @@ class LearningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         _Share,
         Meta(
             description="Share of requests that the upstream labels although this node could"
-            " answer them. Default 0.02. Another share begins another sample, and after an alarm it is"
+            " answer them. Default 0.02. Another share begins another sample; after an alarm it is"
             " doubled for a while."
         ),
     ] = 0.02
@@ -103,7 +103,8 @@ class LearningSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         Meta(
             ge=0,
             le=10_000_000,
-            description="Calls a day that audits of one task may cost. Default 2,000.",
+            description="Calls a day that audits of one task may cost, of all workers together."
+            " A day begins at midnight UTC. Default 2,000.",
         ),
     ] = 2_000
     audits_at_once: Annotated[

@@ -159,7 +159,8 @@ def _configure(
 ) -> Configuration:
     known = upstream_names(document)
     tasks = configure_tasks(settings.tasks, document)
-    routes = configure_routes(settings.routes, document, Known(known, settings.tasks))
+    clients_own = [one.name for one in settings.upstreams if one.credentials == "passthrough"]
+    routes = configure_routes(settings.routes, document, Known(known, settings.tasks, clients_own))
     if any(route.learns for route in routes):
         refuse_together(settings.tasks, document)
     task_targets = {

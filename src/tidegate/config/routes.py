@@ -34,6 +34,8 @@ class Known:
 
     upstreams: Collection[str]
     tasks: Collection[str]
+    clients_own: Collection[str] = ()
+    """Upstreams that are asked with the client's own credential."""
 
 
 def configure_routes(
@@ -102,6 +104,8 @@ def _route(settings: RouteSettings, document: Document, path: Path, known: Known
         if task not in known.tasks:
             document.report(here, f"there is no task `{task}`{suggest(task, known.tasks)}")
     aims = targets(settings.upstreams, document, (*path, "upstreams"), known.upstreams)
+    if settings.learn:
+        _check_auditable(aims, document, (*path, "upstreams"), known.clients_own)
     return Route(
         name=_name(settings),
         models=settings.models,
@@ -117,6 +121,24 @@ def _route(settings: RouteSettings, document: Document, path: Path, known: Known
         caches=_caches(settings.cache),
         forward=frozenset(settings.forward),
     )
+
+
+def _check_auditable(
+    aims: Sequence[Target], document: Document, path: Path, clients_own: Collection[str]
+) -> None:
+    """Refuse to learn from an upstream that this node cannot ask by itself.
+
+    What is answered here could not be audited there, and a guarantee on its labels not be watched.
+    """
+    for here, target in document.entries(path, aims):
+        if target.upstream in clients_own:
+            document.report(
+                here,
+                f"`{target.upstream}` is asked with the client's own credential (`credentials:"
+                " passthrough`), so this node cannot audit its own answers there; give it an"
+                " `api_key` with `credentials: operator`, name another upstream, or take `learn:"
+                " true` away",
+            )
 
 
 def _template(settings: RouteSettings, document: Document, path: Path) -> ChatTemplate | None:

@@ -13,7 +13,7 @@ from msgspec.structs import replace as replaced
 from tidegate.bundles.fingerprint import fingerprint
 from tidegate.domain.question import Decision, Question, Refusal
 from tidegate.domain.request import Chat, Request
-from tidegate.errors import MalformedAnswer, TidegateError
+from tidegate.errors import MalformedAnswer, StateError, TidegateError
 from tidegate.gateway.chat_heads import read_label
 from tidegate.gateway.collect import Audited, Collector, Seen, same_labels
 from tidegate.gateway.execute import Executor
@@ -21,43 +21,19 @@ from tidegate.gateway.generation import Generation, Generations
 from tidegate.gateway.record import OK, Draft, Recorder
 from tidegate.gateway.settle import settled
 from tidegate.ports.clock import Clock, Ids
+from tidegate.ports.learning import AuditBudget
 from tidegate.resilience.deadline import request_deadline
 from tidegate.routing.plan import plan
 from tidegate.wire.chat_said import asked_again
 from tidegate.wire.decisions import narrow
 from tidegate.wire.decisions_answer import read_decisions_answer
 
-DAY_S = 86_400.0
-
-
-class Budget:
-    """Counts calls a day; a clock that jumps begins another day, and never gives more than one."""
-
-    def __init__(self) -> None:
-        """Nothing is spent yet."""
-        self._day = 0
-        self._spent: Counter[str] = Counter()
-
-    def take(self, task: str, limit: int, now: float) -> bool:
-        """Spend one call of today's; False when there is none left."""
-        day = int(now // DAY_S)
-        if day > self._day:
-            self._day = day
-            self._spent.clear()
-        if self._spent[task] >= limit:
-            return False
-        self._spent[task] += 1
-        return True
-
-    def spent(self, task: str) -> int:
-        """Tell how many calls of today were made."""
-        return self._spent[task]
-
 
 class Auditor:
     """Makes the calls that the collector asks for; run `work` as often as may be at a time."""
 
-    def __init__(
+    # One argument for each part of the node that a call passes through.
+    def __init__(  # noqa: PLR0913
         self,
         clock: Clock,
         ids: Ids,
@@ -65,6 +41,8 @@ class Auditor:
         executor: Executor,
         recorder: Recorder,
         collector: Collector,
+        *,
+        budget: AuditBudget,
     ) -> None:
         """`recorder` writes the records of these calls and of no others."""
         self._clock = clock
@@ -73,7 +51,7 @@ class Auditor:
         self._executor = executor
         self._recorder = recorder
         self._collector = collector
-        self.budget = Budget()
+        self._budget = budget
         self.made: Counter[str] = Counter()
         """Calls by what came of them."""
 
@@ -96,8 +74,13 @@ class Auditor:
         policy = seen.learned.policy
         first = fingerprint(seen.ask.questions[audited.indexes[0]])
         task = policy.task_of(first or "")
-        if not self.budget.take(task, policy.audits_per_day, self._clock.now()):
-            self.made["over budget"] += 1
+        try:
+            if not await self._budget.may_audit(task, policy.audits_per_day, self._clock.now()):
+                self.made["over budget"] += 1
+                return
+        except StateError:
+            # What cannot be counted is not spent.
+            self.made["failed"] += 1
             return
         # The request's generation may be closed by now; its route has to be there still.
         generation = self._generations.enter()

@@ -131,6 +131,10 @@ class LabelKeeper:
         """Store what somebody said of an answer; False when it was said already."""
         return await self.use(lambda store: store.answers.state(feedback))
 
+    async def may_audit(self, task: str, limit: int, now: float) -> bool:
+        """Spend one audit call of a day; False when there is none left. Raises StateError."""
+        return await self.use(lambda store: store.audits.take(task, limit, now))
+
     async def write(self) -> None:
         """Bring what waits to the disk; what it refuses waits on. Raises StateError."""
         async with self._writing:

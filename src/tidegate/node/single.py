@@ -148,6 +148,7 @@ def make_auditor(node: Node) -> Auditor:
         Executor(parts.clock, Dispatch(parts.clock)),
         Recorder(parts.clock, parts.journal, ()),
         parts.learning.collector,
+        budget=parts.learning.keeper,
     )
 
 

@@ -77,6 +77,17 @@ class LabelStore(Protocol):
         ...
 
 
+class AuditBudget(Protocol):
+    """Audit calls that a node may make, the same for all its workers and kept over restarts."""
+
+    async def may_audit(self, task: str, limit: int, now: float) -> bool:
+        """Spend one call of the task's for the day of `now`; False when `limit` are spent.
+
+        Raises StateError where that cannot be written down.
+        """
+        ...
+
+
 class LabelSink(Protocol):
     """Where finished label rows go: a bounded queue before the store. Never waits, never raises."""
 

@@ -454,3 +454,14 @@ def test_a_template_becomes_a_value_and_its_mistakes_are_told() -> None:
         assert why in told(UPSTREAMS + route % wrong)
     idle = "routes: [{models: [m], upstreams: [far], template: {pattern: '(.*)'}}]"
     assert "add `learn: true`" in told(UPSTREAMS + idle)
+
+
+def test_nothing_is_learned_from_an_upstream_that_could_not_be_audited() -> None:
+    own = UPSTREAMS.replace("tier: central", "tier: central, credentials: passthrough")
+    route = "routes:\n  - models: [m]\n    upstreams: [edge, far]\n    learn: %s\n"
+    said = told(own + route % "true")
+    # File and line of the entry, what is wrong, and what to do.
+    assert said.startswith("x.yaml:7: `far` is asked with the client's own credential")
+    assert "`credentials: operator`" in said
+    configured(own + route % "false")
+    configured(UPSTREAMS + route % "true")

@@ -14,6 +14,8 @@ from typing import Self
 import msgspec
 
 from tidegate.adapters.label_answers import TABLE, LabelAnswers
+from tidegate.adapters.label_audits import TABLE as AUDIT_CALLS
+from tidegate.adapters.label_audits import LabelAudits
 from tidegate.adapters.label_codec import COLUMNS, INTO, RowCodec
 from tidegate.adapters.label_outbox import TABLES as OUTBOX_TABLES
 from tidegate.adapters.label_outbox import LabelOutbox
@@ -97,6 +99,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     ),
     TABLE,
     OUTBOX_TABLES,
+    AUDIT_CALLS,
 )
 
 _FIT_BEYOND = """
@@ -144,6 +147,8 @@ class SqliteLabels:
         self._keep_rows = keep_rows
         self.answers = LabelAnswers(self._select, self._transaction, self._codec, keep_rows)
         """What feedback may label, or has."""
+        self.audits = LabelAudits(self._transaction)
+        """Audit calls by day."""
         self.outbox = LabelOutbox(self._select, self._transaction, self._codec)
         """What goes to other nodes and comes from them."""
 
