@@ -1,5 +1,6 @@
 """Nodes that share a learner: labels go to it, what it grants comes back, its word is needed."""
 
+import time
 from pathlib import Path
 
 import msgspec
@@ -13,12 +14,15 @@ from tests.e2e.teacher import (
     Teacher,
     ask,
     fresh_state,
+    intent,
     is_serving,
     learned_all,
     lessons,
     settled,
 )
 from tests.e2e.waiting import until
+from tidegate.cli.labels_at import writable_labels
+from tidegate.cli.purging import carried_out, purge_of
 from tidegate.domain.identity import DEFAULT_SCOPES
 from tidegate.domain.label import LabelRow, Owner
 from tidegate.wire.exchange import encode_labels
@@ -261,3 +265,24 @@ async def test_rows_that_do_not_fit_are_refused_in_words(learned: Path, tmp_path
             "/v1/learning/labels", sent, key=key, headers={"x-tidegate-tenant": "other"}
         )
         assert foreign.status == 403
+
+
+async def test_a_purge_at_the_edge_reaches_the_learner(tmp_path: Path) -> None:
+    fresh_state(tmp_path / "hub")
+    async with running_pair(tmp_path, Teacher(dict(lessons()))) as pair:
+        await pulled(pair)
+        for user in ("u-17", "u-18"):
+            body = {"model": "decider", "input": user, "questions": [intent()], "user": user}
+            await pair.edge.send("decisions", body)
+        await settled(pair.edge)
+        await pair.exchange.sending.drain()
+        assert len(await rows_of(pair.hub)) == 2
+
+        # As the command does it, beside the running node.
+        wanted = purge_of(TENANT, "u-17", None, pair.edge.state)
+        with writable_labels(pair.edge.state) as labels:
+            carried_out(labels, wanted, "u-17", only_here=False, now=time.time())
+        await pair.exchange.sending.drain()
+
+        (there,), (here,) = await rows_of(pair.hub), await rows_of(pair.edge)
+        assert there.row_id == here.row_id

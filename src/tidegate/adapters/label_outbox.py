@@ -13,7 +13,7 @@ import msgspec
 
 from tidegate.adapters.label_codec import COLUMNS, RowCodec
 from tidegate.domain.exchange import AuditCount, AuditReport, SharedKeys, Waiting
-from tidegate.domain.label import LabelRow, Owner
+from tidegate.domain.label import LabelRow, Owner, Purge
 
 TABLES = (
     "CREATE TABLE outbox (row_id TEXT PRIMARY KEY, hashed_for TEXT NOT NULL)",
@@ -48,6 +48,17 @@ TABLES = (
 
 MOST_COUNTS = 100_000
 """Lines that are kept of what other nodes counted: 10 MB."""
+
+PURGES = (
+    """
+    CREATE TABLE purges (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        tenant TEXT NOT NULL,
+        user BLOB,
+        before REAL NOT NULL
+    )
+    """,
+)
 
 _REPORT = msgspec.json.Decoder(AuditReport).decode
 _GONE = "SELECT row_id FROM outbox EXCEPT SELECT row_id FROM labels"
@@ -111,6 +122,25 @@ class LabelOutbox:
         """Forget a report that was taken."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM reports WHERE report_id = ?", (report_id,))
+
+    def forward(self, purge: Purge, now: float) -> None:
+        """Note that the learner is to purge a tenant's rows as well, of those it has by now."""
+        before = now if purge.before is None else min(purge.before, now)
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO purges (tenant, user, before) VALUES (?, ?, ?)",
+                (purge.tenant, purge.user, before),
+            )
+
+    def purges(self) -> list[tuple[int, Purge]]:
+        """Give the purges that the learner does not know of yet, with their numbers."""
+        found = self._select("SELECT number, tenant, user, before FROM purges ORDER BY number", ())
+        return [(number, Purge(tenant, user, before)) for number, tenant, user, before in found]
+
+    def purged(self, number: int) -> None:
+        """Forget a purge that the learner has done."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM purges WHERE number = ?", (number,))
 
     def sweep(self, most_reports: int) -> None:
         """Take off the list what is gone from the store, and count it; bound the reports."""

@@ -3,18 +3,12 @@
 import base64
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 from rich.table import Column, Table
 
 from tidegate.adapters.stores.sqlite_labels import SqliteLabels
-from tidegate.adapters.stores.state_directory import StatePaths
-from tidegate.cli.labels_at import pepper_of
-from tidegate.config.load import default_state_directory
-from tidegate.domain.label import LabelRow, Purge, Purged
-from tidegate.errors import ConfigError
-from tidegate.learning.audit import derive, end_user
+from tidegate.domain.label import LabelRow, Purged
 
 _TITLES = ("task", "tenant", "labels", "fit", "calibrate", "test", "classes", "newest")
 
@@ -91,19 +85,6 @@ def exported(row: LabelRow, *, with_vector: bool) -> str:
     return msgspec.json.encode(shown).decode()
 
 
-def purge_of(tenant: str | None, user: str | None, before: str | None, state: Path | None) -> Purge:
-    """Read what is to go; raises ConfigError."""
-    if tenant is None and before is None:
-        raise ConfigError("name what to purge: --tenant, --user with --tenant, or --before")
-    hashed = None
-    if user is not None:
-        if tenant is None:
-            raise ConfigError("--user needs --tenant: the same name is another person elsewhere")
-        pepper = pepper_of(StatePaths(state or default_state_directory()))
-        hashed = end_user(derive(pepper), tenant, user)
-    return Purge(tenant, hashed, None if before is None else _moment(before))
-
-
 def told(purged: Purged) -> list[str]:
     """Say what was done."""
     lines = [f"{purged.rows} labels are gone."]
@@ -113,18 +94,6 @@ def told(purged: Purged) -> list[str]:
         for mark in purged.bundles
     ]
     return lines
-
-
-def _moment(written: str) -> float:
-    try:
-        found = datetime.fromisoformat(written)
-    except ValueError as error:
-        raise ConfigError(
-            f"--before is {written!r}; write it as 2026-11-25 or 2026-11-25T12:00:00Z"
-        ) from error
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=UTC)
-    return found.timestamp()
 
 
 def _when(seconds: float | None) -> str | None:

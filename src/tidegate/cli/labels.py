@@ -59,18 +59,27 @@ def purge(
         str | None, typer.Option(help="Received before, as 2026-11-25 or 2026-11-25T12:00:00Z.")
     ] = None,
     state: Annotated[Path | None, _STATE] = None,
+    only_here: Annotated[
+        bool,
+        typer.Option(
+            "--only-here", help="Where another node learns, do not have it purge as well."
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: Annotated[bool, _JSON] = False,
 ) -> None:
     """Delete labels for good; a running node fits again what was fitted on them."""
-    from tidegate.cli.label_view import purge_of, told
+    import time
+
+    from tidegate.cli.label_view import told
     from tidegate.cli.labels_at import writable_labels
+    from tidegate.cli.purging import carried_out, purge_of
 
     wanted = purge_of(tenant, user, before, state)
     if not yes and not typer.confirm("Delete these labels? Nothing brings them back."):
         raise typer.Abort
     with writable_labels(state) as labels:
-        purged = labels.purge(wanted)
+        purged = carried_out(labels, wanted, user, only_here=only_here, now=time.time())
     if json:
         import msgspec
 

@@ -57,6 +57,7 @@ class Sending:
             if others:
                 await self.ties.run(lambda: self._count(others))
             try:
+                await self._send_purges(link)
                 did = await self._send_reports(link, configuration) or did
                 for batch in batches(rows):
                     did = await self._send_rows(link, batch) or did
@@ -126,6 +127,18 @@ class Sending:
             return None
         counts = counted(audited, audit_rows(bundle, audited, verdict.loss), verdict)
         return AuditReport(self.ties.ids.request_id(), owner, counts)
+
+    async def _send_purges(self, link: Link) -> None:
+        """Have the learner purge what was purged here; it is asked until it has done so."""
+        outbox = self.ties.store().outbox
+        for number, purge in await self.ties.run(outbox.purges):
+            try:
+                await link.learner.purge(purge.tenant or "", purge)
+            except UpstreamStatus as error:
+                if error.status not in _BAD_BATCH | _REFUSED:
+                    raise
+                self.ties.tell("purge", "exchange.refused", said(error))
+            await self.ties.run(partial(outbox.purged, number))
 
     async def _send_reports(self, link: Link, configuration: Configuration) -> bool:
         """Send counts, oldest first; raises UpstreamError where the learner cannot be reached."""

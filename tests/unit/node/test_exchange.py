@@ -34,7 +34,7 @@ from tidegate.config.configuration import Configuration
 from tidegate.config.load import check_text
 from tidegate.domain.exchange import AuditCount, AuditReport, Offer, Offers, SharedKeys
 from tidegate.domain.guarantee import Guarantee
-from tidegate.domain.label import LabelRow
+from tidegate.domain.label import LabelRow, Purge
 from tidegate.errors import UpstreamStatus, UpstreamUnreachable
 from tidegate.node.learner_link import Ties
 from tidegate.node.pulling import Pulling
@@ -334,6 +334,18 @@ async def test_counts_wait_until_they_were_taken(edge: Edge) -> None:
     await edge.sending.drain()
     assert edge.learner.reports == {report.report_id: report}
     assert edge.labels.outbox.reports(10) == []
+
+
+async def test_a_purge_waits_until_the_learner_has_done_it(edge: Edge) -> None:
+    await remembered(edge)
+    edge.labels.outbox.forward(Purge(tenant="acme"), now=7.0)
+    edge.learner.fails = AWAY
+    await edge.sending.drain()
+    assert edge.learner.purges == []
+    edge.learner.fails = None
+    await edge.sending.drain()
+    await edge.sending.drain()
+    assert edge.learner.purges == [("acme", Purge("acme", None, 7.0))]
 
 
 def test_batches_are_of_one_tenant_and_bounded_in_bytes() -> None:

@@ -100,6 +100,16 @@ def test_a_report_that_comes_twice_is_counted_once(store: SqliteLabels) -> None:
     assert store.outbox.newest_count(OWNER) == 1
 
 
+def test_a_purge_for_the_learner_spares_what_comes_after_it(store: SqliteLabels) -> None:
+    store.outbox.forward(Purge(tenant="acme"), now=50.0)
+    store.outbox.forward(Purge(tenant="acme", user=b"u", before=20.0), now=60.0)
+    (number, whole), (_, one) = store.outbox.purges()
+    assert whole == Purge("acme", None, 50.0)
+    assert one == Purge("acme", b"u", 20.0)
+    store.outbox.purged(number)
+    assert [purge for _, purge in store.outbox.purges()] == [one]
+
+
 def test_the_learners_keys_survive_a_restart(store: SqliteLabels, tmp_path: Path) -> None:
     assert store.outbox.keys() is None
     store.outbox.keep_keys(KEYS)
