@@ -319,6 +319,15 @@ async def test_an_input_with_an_image_goes_up(gateway: Gateway, far: Side) -> No
     assert asked_of(far) == ["intent"]
 
 
+@pytest.mark.parametrize("blank", [" \n\t", "\u202e\u200b", "\x00"])
+async def test_a_text_that_shows_nothing_goes_up(gateway: Gateway, far: Side, blank: str) -> None:
+    got = await gateway.send("decisions", decide(intent(), text=blank))
+    record = await gateway.record(got.request_id)
+
+    assert asked_of(far) == ["intent"]
+    assert record.questions[0].reason == "no text"
+
+
 async def test_a_task_has_a_model_name_of_its_own(gateway: Gateway, far: Side) -> None:
     got = await gateway.send("decisions", decide(intent(), model=f"tidegate/{TASK}"))
     open_one = await gateway.send("decisions", decide(angry(), model=f"tidegate/{TASK}"))

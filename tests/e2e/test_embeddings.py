@@ -94,7 +94,7 @@ async def test_repeated_inputs_are_encoded_once(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x" * 1_000_000, "😀" * 200_000, "של" * 1000, " \n\t", "\u202e" * 300, "a\x00b"]
+    "text", ["x" * 1_000_000, "😀" * 200_000, "של" * 1000, "\u202eשל", "a\x00b"]
 )
 async def test_unusual_texts_get_a_vector(gateway: Gateway, text: str) -> None:
     got = await gateway.send("embeddings", embed(text))
@@ -103,6 +103,16 @@ async def test_unusual_texts_get_a_vector(gateway: Gateway, text: str) -> None:
     assert math.fsum(x * x for x in got.json()["data"][0]["embedding"]) == pytest.approx(
         1, abs=0.01
     )
+
+
+@pytest.mark.parametrize("blank", [" \n\t", "\u202e" * 300, "\x00"])
+async def test_a_blank_text_is_refused_by_its_place(gateway: Gateway, blank: str) -> None:
+    alone = await gateway.send("embeddings", embed(blank))
+    among = await gateway.send("embeddings", embed(["a", blank]))
+
+    assert (alone.status, alone.param) == (400, "input")
+    assert (among.status, among.param) == (400, "input[1]")
+    assert "blank" in among.json()["error"]["message"]
 
 
 async def test_ten_thousand_inputs_are_refused_with_the_limit(gateway: Gateway) -> None:
@@ -117,6 +127,7 @@ async def test_a_lone_surrogate_is_refused(gateway: Gateway) -> None:
     got = await gateway.send("embeddings", body)
 
     assert got.status == 400
+    assert "lone surrogate" in got.json()["error"]["message"]
 
 
 async def test_metrics_show_the_queue_and_how_late_the_loop_is(gateway: Gateway) -> None:
@@ -148,6 +159,7 @@ async def test_token_ids_of_other_tokenizers_are_refused(gateway: Gateway) -> No
     got = await gateway.send("embeddings", embed([[1, 2], [3]]))
 
     assert (got.status, got.param) == (400, "input")
+    assert "Send the texts" in got.json()["error"]["message"]
 
 
 async def test_embeddings_are_repeated_by_default_in_the_form_asked_for(gateway: Gateway) -> None:

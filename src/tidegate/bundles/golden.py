@@ -23,9 +23,17 @@ encoders shift similarities by up to 0.06, beyond that something else is wrong."
 def check_golden(bundle: Bundle, here: Sequence[Golden]) -> float:
     """Compare with what the heads say here to the same texts; give the largest deviation.
 
+    Raises BundleError for too large a one, and where there is nothing to compare.
+
     Static scores count where there are some on both sides: a node whose table is another one does
     not answer by them.
     """
+    if not bundle.golden:
+        raise BundleError(
+            f"Bundle `{bundle.name}` {bundle.version} has no golden scores, so nothing shows that"
+            " it scores here as where it was fitted; train it again: tidegate train FILE.jsonl"
+            " --task NAME"
+        )
     deviation = 0.0
     for there, now in zip(bundle.golden, here, strict=True):
         pairs = [*zip(there.probabilities, now.probabilities, strict=True)]

@@ -1,10 +1,13 @@
 """Embeds texts with this node's encoder: the execute stage of an embeddings route that uses it."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from tidegate.domain.answer import Answer, Usage
 from tidegate.domain.encoding import Encoding
 from tidegate.domain.request import Embeddings
+from tidegate.domain.text import is_blank
 from tidegate.errors import InvalidRequest, NoAnswer
 from tidegate.gateway.record import Draft
 from tidegate.ports.clock import Clock
@@ -21,11 +24,7 @@ async def embed_here(draft: Draft, ask: Embeddings, clock: Clock) -> Answer:
     if encodings is None:
         raise NoAnswer("policy", "This node has no encoder.")
     encoder = encodings.encoder
-    if ask.inputs is None:
-        raise InvalidRequest(
-            f"`{draft.request.model}` embeds texts; token ids belong to another tokenizer.",
-            param="input",
-        )
+    texts = _readable(ask, draft.request.model)
     dimensions = choose_dimensions(
         ask.dimensions, encoder.allowed_dimensions, full=encoder.dimensions
     )
@@ -35,7 +34,7 @@ async def embed_here(draft: Draft, ask: Embeddings, clock: Clock) -> Answer:
         return msgspec.json.encode(spell(cut(encoding.vector, dimensions))), encoding
 
     try:
-        made = await encodings.each(ask.inputs, spelled)
+        made = await encodings.each(texts, spelled)
     finally:
         draft.note(encodings)
     encoded = clock.monotonic()
@@ -58,3 +57,19 @@ async def embed_here(draft: Draft, ask: Embeddings, clock: Clock) -> Answer:
     )
     draft.encode_s = clock.monotonic() - encoded
     return Answer(body, model, draft.usage)
+
+
+def _readable(ask: Embeddings, model: str) -> Sequence[str]:
+    """Give the texts; raises InvalidRequest where one holds nothing of which there is a vector."""
+    if ask.inputs is None:
+        raise InvalidRequest(
+            f"`{model}` embeds texts; token ids belong to another tokenizer. Send the texts.",
+            param="input",
+        )
+    for index, text in enumerate(ask.inputs):
+        if is_blank(text):
+            place = "input" if ask.count == 1 else f"input[{index}]"
+            raise InvalidRequest(
+                f"`{place}` is blank: it shows nothing but white space. Leave it out.", param=place
+            )
+    return ask.inputs

@@ -10,6 +10,7 @@ import msgspec
 
 from tidegate.domain.question import Option, Question
 from tidegate.domain.request import Decisions
+from tidegate.domain.text import is_blank
 from tidegate.errors import InvalidRequest
 from tidegate.wire.chat_request import ModelName
 from tidegate.wire.decisions_input import (
@@ -97,10 +98,12 @@ def decode_decisions(body: bytes, *, max_questions: int = 400) -> tuple[str, Dec
     request = read_request(body)
     _check(request, max_questions)
     questions = tuple(_question(asked) for asked in request.questions)
+    text: str | None
     if isinstance(request.input, str):
-        return request.model, Decisions(questions, request.input)
-    text, obstacle = text_of_items(request.input)
-    if text == "":
+        text, obstacle = request.input, None
+    else:
+        text, obstacle = text_of_items(request.input)
+    if text is not None and is_blank(text):
         text, obstacle = None, "no text"
     return request.model, Decisions(questions, text, obstacle)
 

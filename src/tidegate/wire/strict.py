@@ -4,6 +4,7 @@ Typed decoding comes after it; see `chat_request`, `embeddings` and `decisions`.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -21,6 +22,8 @@ DUPLICATE_CHECK_BYTES = 256 * 1024
 _KEY_SHOWN_CHARACTERS = 64
 
 
+_HALF_AT_THE_END = re.compile(rb"(?<!\\)\\u[dD][89abAB][0-9a-fA-F]{2}[^\\]{0,5}\Z")
+"""Of a body in which the decoder finds no room for the other half: it calls that truncated."""
 _CONTAINERS = frozenset({dict, list})
 _DECODE = msgspec.json.Decoder().decode
 _ENCODE = msgspec.json.Encoder().encode
@@ -62,6 +65,10 @@ def _decode(body: bytes) -> Any:
         reason = str(error).split(" - at ", 1)[0]
         raise InvalidRequest(f"The request body holds a bad number: {reason.lower()}.") from None
     except msgspec.DecodeError as error:
+        if "surrogate" in str(error) or _HALF_AT_THE_END.search(body[-16:]):
+            raise InvalidRequest(
+                "The request body holds a lone surrogate, half of a character; send whole ones."
+            ) from None
         raise InvalidRequest(f"The request body is not valid JSON: {error}.") from None
     except UnicodeDecodeError as error:
         raise InvalidRequest(f"The request body is not UTF-8: {error.reason}.") from None

@@ -40,8 +40,9 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
         check_golden(BUNDLE, said((math.nan, math.nan), (0.2, 0.8)))
 
 
-def test_a_bundle_without_golden_texts_has_nothing_to_compare() -> None:
-    assert check_golden(replace(BUNDLE, golden=()), []) == 0.0
+def test_a_bundle_without_golden_texts_is_refused_with_the_remedy() -> None:
+    with pytest.raises(BundleError, match=r"no golden scores.*tidegate train"):
+        check_golden(replace(BUNDLE, golden=()), [])
 
 
 def test_static_scores_count_where_both_sides_have_some() -> None:

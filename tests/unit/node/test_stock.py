@@ -12,16 +12,18 @@ from tidegate.adapters.bundles.archive import read_archive, write_archive
 from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.adapters.stores.state_directory import StatePaths
 from tidegate.bundles.manifest import Draft, pack, renumbered, unpack
-from tidegate.domain.bundle import Calibration, Head, Metrics, Provenance
+from tidegate.domain.bundle import Calibration, Golden, Head, Metrics, Provenance
 from tidegate.domain.encoding import Encoding, Wants
 from tidegate.errors import BundleError, StateError
 from tidegate.node.stock import Meant, Stock
+from tidegate.tasks.scores import score
 
 HERE, ELSEWHERE = "e" * 64, "f" * 64
+READ = Encoding(np.full(4, 0.5, np.float32), token_count=3, is_truncated=False)
 
 
 class NoEncoder:
-    """Has a fingerprint; the bundles of these tests have no golden texts."""
+    """Knows one text."""
 
     name = "none"
     fingerprint = HERE
@@ -34,7 +36,8 @@ class NoEncoder:
     async def encode(
         self, text: str, deadline: float | None = None, *, wants: Wants = "vector"
     ) -> Encoding:
-        raise AssertionError((text, deadline, wants))
+        assert (text, deadline, wants) == ("a text", None, "vector")
+        return READ
 
     def count_tokens(self, text: str) -> int:
         raise AssertionError(text)
@@ -51,7 +54,7 @@ def bundle(number: int = 1, *, seed: int = 1, encoder: str = HERE) -> tuple[str,
         questions=(),
         metrics=Metrics(10, 5, 0.9, 0.01, 0.02, ()),
         provenance=Provenance("file", "0" * 64, 10),
-        golden=(),
+        golden=(Golden("a text", tuple(score(head, "a text", READ))),),
     )
     return pack(draft, number)
 

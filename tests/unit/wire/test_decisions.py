@@ -116,7 +116,9 @@ CUSTOM = {"type": "custom_tool_call", "call_id": "c", "name": "f", "input": "x"}
         ([CALL, {"type": "function_call_output", "call_id": "c", "output": "1"}], "tool call"),
         ([CUSTOM, {"type": "custom_tool_call_output", "call_id": "c", "output": []}], "tool call"),
         ([{"type": "reasoning"}], "unknown item"),
+        (" \n", "no text"),
         ([user("")], "no text"),
+        ([user(" \t")], "no text"),
         ([user([])], "no text"),
     ],
 )
