@@ -49,6 +49,17 @@ async def pulled(pair: Pair) -> None:
     await pair.exchange.pulling.pull()
 
 
+async def audited_whole(pair: Pair) -> None:
+    """Pull once the learner wants every request audited, as its settings say."""
+
+    def share() -> float | None:
+        (verdict,) = pair.hub.node.generations.current.learned.verdicts.values()
+        return verdict.audit_share
+
+    await until(lambda: share() == 1.0)
+    await pulled(pair)
+
+
 async def collected(pair: Pair, texts: list[str]) -> list[str]:
     """Ask the edge, and have it send what came of it."""
     sources = await ask(pair.edge, texts)
@@ -113,8 +124,8 @@ async def test_rows_wait_while_the_learner_is_away_and_come_once(
     learned: Path, tmp_path: Path
 ) -> None:
     teacher = Teacher(dict(lessons()))
-    async with running_pair(tmp_path, teacher, copy_of=learned, edge={"audit_share": 1}) as pair:
-        await pulled(pair)
+    async with running_pair(tmp_path, teacher, copy_of=learned, hub={"audit_share": 1}) as pair:
+        await audited_whole(pair)
         before = len(await rows_of(pair.hub))
         await pair.lose_hub()
         await collected(pair, TEXTS[:8])
@@ -176,9 +187,10 @@ async def test_what_a_node_sees_itself_suspends_there_whatever_the_learner_says(
     learned: Path, tmp_path: Path
 ) -> None:
     teacher = Teacher(dict(lessons()), model="far-decider-2")
-    settings = {"audit_share": 1, "role": "serve"}
-    async with running_pair(tmp_path, teacher, copy_of=learned, edge=settings) as pair:
-        await pulled(pair)
+    async with running_pair(
+        tmp_path, teacher, copy_of=learned, hub={"audit_share": 1}, edge={"role": "serve"}
+    ) as pair:
+        await audited_whole(pair)
         await ask(pair.edge, TEXTS[:20])
         await settled(pair.edge)
         await until(lambda: not is_serving(pair.edge))
@@ -193,11 +205,10 @@ async def test_of_a_node_in_another_zone_only_counts_travel(learned: Path, tmp_p
         tmp_path,
         teacher,
         copy_of=learned,
-        hub={"bundle_zones": ["us"]},
-        edge={"audit_share": 1},
+        hub={"bundle_zones": ["us"], "audit_share": 1},
         zone="us",
     ) as pair:
-        await pulled(pair)
+        await audited_whole(pair)
         before = len(await rows_of(pair.hub))
         sources = await collected(pair, TEXTS[:40])
         assert sources.count("local") > 20
