@@ -2,16 +2,24 @@
 
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from tests.contract.servers import Turn
-from tests.e2e.harness import TENANT, Config, Gateway, running_gateway, upstream
+from tests.e2e.harness import TENANT, Config, Gateway, running_gateway, upstream, write_config
 from tests.e2e.tiers import QUICK, scripted
+from tests.label_rows import a_label
+from tidegate.adapters.stores.state_directory import StatePaths
+from tidegate.config.load import load
 from tidegate.demo.rows import example_folder, read_rows
+from tidegate.domain.label import Owner
+from tidegate.learning.audit import cluster, derive, role
+from tidegate.node.learning import open_labels
+from tidegate.node.parts import open_encoder
+from tidegate.statistics.language import language
 
 ENDINGS = (" Thanks!", " Please help.")
 """Behind a text they make it another one that means the same."""
@@ -111,6 +119,9 @@ async def settled(gateway: Gateway) -> None:
     await learning.keeper.write()
 
 
+KEEP_ROWS = 10_000
+LONG_AGO = 1_790_000_000.0
+
 PEPPER = bytes(range(32))
 """Fixed, so that which row fits and which tests is the same in every run."""
 
@@ -122,6 +133,42 @@ def fresh_state(folder: Path) -> Path:
     (state / "pepper").touch(mode=0o600)
     (state / "pepper").write_bytes(PEPPER)
     return folder
+
+
+async def labelled(folder: Path, url: str, ending: str = "") -> None:
+    """Put all labels into the store at once: what is fitted and tested does not hang on time."""
+    if not (folder / "state").exists():
+        fresh_state(folder)
+    file = folder / "tidegate.yaml"
+    write_config(file, learning_from(url))
+    configuration = load(file, {})
+    (task,) = configuration.tasks
+    assert task.question is not None
+    owner, paths, keys = Owner("intent", TENANT), StatePaths(folder / "state"), derive(PEPPER)
+    rows = []
+    with ExitStack() as stack:
+        encoder = open_encoder(stack, configuration, paths)
+        for number, (text, label) in enumerate(lessons()):
+            group = cluster(keys, text + ending)
+            row = a_label(
+                f"{number}{ending}/0",
+                owner=owner,
+                tenant=TENANT,
+                label=label,
+                vector=(await encoder.encode(text + ending)).vector,
+                group=group,
+                cluster=group,
+                role=role(keys, group),
+                upstream="far",
+                model=Teacher.model,
+                time=LONG_AGO + number,
+                encoder=encoder.fingerprint,
+                language=language(text),
+            )
+            rows.append(row)
+    with closing(open_labels(paths, PEPPER, KEEP_ROWS)) as store:
+        store.remember(owner, task.question)
+        store.add(rows)
 
 
 async def taught(folder: Path, teacher: Teacher) -> Path:

@@ -1,61 +1,16 @@
 """What a node of several workers learns holds for all of them, and so does a suspension."""
 
-from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import TENANT, write_config
-from tests.e2e.teacher import PEPPER, Teacher, ask, fresh_state, learning_from, lessons
+from tests.e2e.teacher import Teacher, ask, labelled, learning_from, lessons
 from tests.e2e.tiers import scripted
 from tests.e2e.waiting import until
 from tests.e2e.workers.crew import CrewOfTwo, running_crew
-from tests.label_rows import a_label
-from tidegate.adapters.stores.state_directory import StatePaths
-from tidegate.config.load import load
-from tidegate.domain.label import Owner
-from tidegate.learning import audit
 from tidegate.node import overseer
-from tidegate.node.learning import open_labels
-from tidegate.node.parts import open_encoder
-from tidegate.statistics.language import language
 
-OWNER = Owner("intent", TENANT)
 TEXTS = [text for text, _ in lessons()]
-KEEP_ROWS = 10_000
-
-
-async def labelled(folder: Path, url: str) -> None:
-    """Put all labels into the store at once: what is fitted and tested does not hang on time."""
-    file = fresh_state(folder) / "tidegate.yaml"
-    write_config(file, learning_from(url))
-    configuration = load(file, {})
-    (task,) = configuration.tasks
-    assert task.question is not None
-    paths, keys = StatePaths(folder / "state"), audit.derive(PEPPER)
-    rows = []
-    with ExitStack() as stack:
-        encoder = open_encoder(stack, configuration, paths)
-        for number, (text, label) in enumerate(lessons()):
-            group = audit.cluster(keys, text)
-            row = a_label(
-                f"{number}/0",
-                owner=OWNER,
-                tenant=TENANT,
-                label=label,
-                vector=(await encoder.encode(text)).vector,
-                group=group,
-                cluster=group,
-                role=audit.role(keys, group),
-                upstream="far",
-                model=Teacher.model,
-                encoder=encoder.fingerprint,
-                language=language(text),
-            )
-            rows.append(row)
-    with closing(open_labels(paths, PEPPER, KEEP_ROWS)) as store:
-        store.remember(OWNER, task.question)
-        store.add(rows)
 
 
 def reasons(crew: CrewOfTwo) -> list[str]:
