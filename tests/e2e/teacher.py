@@ -1,7 +1,7 @@
 """An upstream that knows the right answer to every text, and a stream of texts to ask about."""
 
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -202,7 +202,7 @@ async def learned_all(gateway: Gateway) -> None:
 async def serving_copy(
     learned: Path,
     folder: Path,
-    teacher: Teacher,
+    teacher: Callable[[Turn], Awaitable[None]],
     *,
     tenants: Sequence[str] = (TENANT,),
     data: Config | None = None,

@@ -1,12 +1,14 @@
 """A node that starts with nothing and answers more and more itself."""
 
-from dataclasses import replace
+import asyncio
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 import pytest
 import pytest_asyncio
 
+from tests.contract.servers import Turn
 from tests.e2e.harness import TENANT, Gateway, Got, running_gateway
 from tests.e2e.teacher import (
     LABELS,
@@ -43,6 +45,22 @@ TEXTS = [text for text, _ in lessons()]
 async def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state directory in which the task `intent` is granted."""
     return await taught(tmp_path_factory.mktemp("learned"), Teacher(dict(lessons())))
+
+
+@dataclass
+class SlowFor:
+    """A teacher that keeps some texts waiting until it is told to go on."""
+
+    teacher: Teacher
+    texts: set[str] = field(default_factory=set)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: int = 0
+
+    async def __call__(self, turn: Turn) -> None:
+        if msgspec.json.decode(turn.seen.body)["input"] in self.texts:
+            self.waiting += 1
+            await self.go_on.wait()
+        await self.teacher(turn)
 
 
 async def rows_of(gateway: Gateway, owner: Owner = OWNER) -> list[LabelRow]:
@@ -139,6 +157,26 @@ async def test_an_upstream_that_fails_only_for_audits_disturbs_no_client(
         assert len(await rows_of(gateway)) == before
         (failed,) = [record for record in records(gateway) if record.kind == "audit"]
         assert failed.error == "NoAnswer"
+
+
+async def test_an_upstream_that_is_slow_only_for_audits_keeps_no_client_waiting(
+    learned: Path, tmp_path: Path
+) -> None:
+    slow = SlowFor(Teacher(dict(lessons())))
+    async with serving_copy(learned, tmp_path, slow, audit_share=1) as gateway:
+        slow.texts.update(await surest(gateway, 6))
+        before = len(await rows_of(gateway))
+
+        assert await ask(gateway, sorted(slow.texts)) == ["local"] * 6
+        # As many as may be under way wait for it, and nobody else does.
+        await until(lambda: slow.waiting == 2)
+        # Of another language than all that was tested.
+        assert await ask(gateway, ["Wo ist meine Bestellung?"]) == ["upstream"]
+        assert slow.waiting == 2
+
+        slow.go_on.set()
+        await settled(gateway)
+        assert len(await rows_of(gateway)) == before + 7
 
 
 async def test_a_replay_from_the_cache_is_a_delivered_answer_and_audited_like_one(

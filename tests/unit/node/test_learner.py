@@ -1,5 +1,6 @@
 """The learner on a store of rows: what it fits, grants, refuses and survives."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +10,17 @@ import pytest_asyncio
 
 from tests.guarantees import GRANTED
 from tests.unit.node.learning_bench import OWNER, Bench, rows
+from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
 from tidegate.bundles.manifest import unpack
 from tidegate.domain.feedback import Feedback
 from tidegate.domain.guarantee import AttemptLedger
 from tidegate.domain.label import LabelRow, Purge
-from tidegate.errors import StateError
+from tidegate.errors import BundleError, StateError
 from tidegate.learning.audit_rows import AuditRows
 from tidegate.learning.grid import Plan, Terms
 from tidegate.learning.guarantee import Verdict, verdict
 from tidegate.node import granting
+from tidegate.node.learner import Learner
 
 
 @pytest_asyncio.fixture
@@ -164,6 +167,26 @@ async def test_of_two_learners_on_one_state_one_tests(
     with pytest.raises(StateError, match="another process"):
         await bench.learner.round()
     assert bench.verdict is None
+
+
+async def test_two_learners_at_once_leave_one_verdict_and_whole_bundles(bench: Bench) -> None:
+    bench.labels.add(rows(400))
+    beside = SqliteGuarantees.open(bench.folder / "guarantees.sqlite")
+    other = Learner(replace(bench.learner.shop, guarantees=beside), bench.configuration)
+
+    ended = await asyncio.gather(bench.learner.round(), other.round(), return_exceptions=True)
+    await other.close()
+    beside.close()
+
+    # Whoever comes second finds the number taken, or the attempt spent, or nothing left to do.
+    assert all(isinstance(one, bool | BundleError | StateError) for one in ended), ended
+    assert True in ended
+    verdict, ledger = bench.granted, bench.guarantees.ledger(OWNER.key)
+    assert (verdict.state, verdict.attempt) == ("granted", 1)
+    assert 1 <= ledger.attempts <= 2
+    for version in bench.bundles.versions(OWNER.key):
+        unpack(bench.bundles.read(OWNER.key, version), name=OWNER.key, version=version)
+    assert verdict.bundle_version in bench.bundles.versions(OWNER.key)
 
 
 async def test_a_verdict_that_was_overtaken_is_discarded_and_its_attempt_spent(
