@@ -5,10 +5,12 @@ from pathlib import Path
 
 import msgspec
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Column, Table
+from rich.text import Text
 
 from tidegate.cli.rollout import in_force
+from tidegate.cli.screen import put
 from tidegate.domain.bundle import Bundle
 from tidegate.errors import BundleError, StateError
 from tidegate.node.stock import Meant, Stock, Unpacked
@@ -101,7 +103,7 @@ def told(found: object, *, json: bool, text: Callable[[], str | RenderableType])
     if json:
         typer.echo(msgspec.json.encode(found).decode())
         return
-    Console(markup=False, highlight=False, soft_wrap=True).print(text())
+    put(text())
 
 
 def rows(stock: Stock) -> list[Row]:
@@ -113,17 +115,17 @@ def listing(found: Sequence[Row]) -> RenderableType:
     """Lay the list out."""
     if not found:
         return "no bundles yet: tidegate train FILE.jsonl --task NAME"
-    titles = ("bundle", "version", "", "created", "labels", "rows", "accuracy")
-    table = Table(*(Column(title, no_wrap=True) for title in titles))
+    titles = ("version", "", "created", "labels", "rows", "accuracy")
+    table = Table(Column("bundle", overflow="fold"), *(Column(one, no_wrap=True) for one in titles))
     for one in found:
         mark = "pinned" if one.is_pinned else "newest" if one.is_newest else ""
         if one.why:
-            table.add_row(one.bundle, one.version, "unusable", one.why)
+            table.add_row(one.bundle, one.version, "unusable")
         else:
             accuracy = "" if one.accuracy is None else f"{one.accuracy:.1%}"
             numbers = (str(one.labels), str(one.rows), accuracy)
             table.add_row(one.bundle, one.version, mark, _day(one.created), *numbers)
-    return table
+    return Group(table, *(Text(one.why) for one in found if one.why))
 
 
 def details(stock: Stock, meant: Meant) -> Details:
@@ -155,12 +157,10 @@ def described(found: Details) -> str:
     for name, value in facts.items():
         if name == "created":
             shown = _day(value)
-        elif isinstance(value, list):
-            shown = ", ".join(str(one) for one in value) or "none"
         elif isinstance(value, dict):
             shown = "  ".join(f"{key}={_short(one)}" for key, one in value.items())
         else:
-            shown = "not stated" if value is None else str(value)
+            shown = _short(value)
         lines.append(f"{name:13} {shown}")
     return "\n".join(lines)
 
@@ -182,7 +182,7 @@ async def verdicts(stock: Stock, wanted: Sequence[Meant], encoder: Encoder) -> l
 def verdicts_text(found: Sequence[Verdict]) -> str:
     """Give a line a version."""
     lines = [
-        f"{_told(one)}: good, golden scores within {one.golden_deviation:.4f}"
+        f"{_told(one)}: good, golden scores off by {one.golden_deviation:.1g}"
         if one.is_good
         else f"{_told(one)}: {one.why}"
         for one in found
@@ -244,11 +244,19 @@ def _parts(bundle: Bundle) -> list[str]:
 
 
 def _short(value: object) -> str:
-    if value is None or value == ():
-        return "not stated"
-    if isinstance(value, tuple):
-        return ",".join(_short(one) for one in value)
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
+    match value:
+        case None | () | []:
+            return "not stated"
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return f"{value:.4f}"
+        case dict():
+            return " ".join(f"{key} {_short(one)}" for key, one in value.items())
+        case list() | tuple():
+            return ", ".join(_short(one) for one in value)
+        case _:
+            return str(value)
 
 
 def _day(seconds: float | None) -> str:

@@ -71,8 +71,9 @@ def list_keys(state: State = None, json: Json = False) -> None:
     if json:
         _print_json([_shown(row) for row in rows])
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from tidegate.cli.screen import put
 
     table = Table("id", "tenant", "role", "scopes", "created", "expires", "state", "note")
     now = time.time()
@@ -88,7 +89,7 @@ def list_keys(state: State = None, json: Json = False) -> None:
             row.state(now),
             row.note,
         )
-    Console(markup=False, highlight=False).print(table)
+    put(table)
 
 
 @app.command()

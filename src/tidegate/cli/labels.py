@@ -27,9 +27,9 @@ def stats(
 
         typer.echo(msgspec.json.encode(found).decode())
         return
-    from rich.console import Console
+    from tidegate.cli.screen import put
 
-    Console().print(table(found))
+    put(table(found))
 
 
 @app.command()

@@ -71,8 +71,9 @@ def show(
         _print_records([record], is_json=True)
         return
     from tidegate.cli.record_view import timeline
+    from tidegate.cli.screen import put
 
-    _console_print(timeline(record))
+    put(timeline(record))
 
 
 @app.command("sum")
@@ -99,8 +100,9 @@ def sum_records(
         typer.echo(msgspec.json.encode(totals).decode())
         return
     from tidegate.cli.record_view import sums
+    from tidegate.cli.screen import put
 
-    _console_print(sums(totals, by))
+    put(sums(totals, by))
 
 
 def _paths(state: Path | None) -> "StatePaths":
@@ -124,11 +126,6 @@ def _print_records(records: "Sequence[Record]", *, is_json: bool) -> None:
             typer.echo(journal.encode(record), nl=False)
         return
     from tidegate.cli.record_view import listing
+    from tidegate.cli.screen import put
 
-    _console_print(listing(records))
-
-
-def _console_print(renderable: object) -> None:
-    from rich.console import Console
-
-    Console().print(renderable)
+    put(listing(records))

@@ -86,6 +86,7 @@ def _facts(record: Record) -> Table:
         "why": record.reason,
         "confidence": None if record.confidence is None else f"{record.confidence:.4f}",
         "cache": record.cache,
+        "read": _read(record),
         "tokens": f"{record.input_tokens} in ({record.cached_input_tokens} cached),"
         f" {record.output_tokens} out",
         "cost": f"{usd(record.cost_micro_usd, is_estimated=_is_estimated(record))} USD",
@@ -104,6 +105,14 @@ def _facts(record: Record) -> Table:
         if value is not None:
             table.add_row(name, _plain(value))
     return table
+
+
+def _read(record: Record) -> str | None:
+    """Tell what this node's encoder read, and of how many texts not the end."""
+    if record.windows is None:
+        return None
+    cut = "" if record.truncated is None else f", texts cut: {record.truncated}"
+    return f"windows: {record.windows}{cut}"
 
 
 def _phases(record: Record) -> Table:

@@ -22,7 +22,8 @@ from tidegate.ports.encoder import Encoder, StaticTable
 Stage = Literal["no bundle", "serving unguaranteed", "not served", "unusable"]
 
 
-_TITLES = ("task", "stage", "bundle", "labels", "rows", "accuracy", "threshold", "off by")
+_NAMES = ("task", "stage", "bundle")
+_NUMBERS = ("labels", "rows", "accuracy", "threshold", "off by")
 
 
 class TaskState(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +68,8 @@ def states(tasks: Sequence[Task], shelf: Shelf) -> list[TaskState]:
 
 def listing(found: Sequence[TaskState]) -> Group:
     """Lay the states out for a terminal, with what to do next below."""
-    table = Table(*(Column(title, no_wrap=True) for title in _TITLES))
+    names = (Column(title, overflow="fold") for title in _NAMES)
+    table = Table(*names, *(Column(title, no_wrap=True) for title in _NUMBERS))
     for one in found:
         table.add_row(
             one.task,

@@ -52,12 +52,12 @@ def tasks(
 
         typer.echo(msgspec.json.encode(taught if learned else found).decode())
         return
-    from rich.console import Console
+    from tidegate.cli.screen import put
 
     if not learned:
-        Console().print(listing(found))
+        put(listing(found))
     if taught or learned:
-        Console().print(learned_listing(taught))
+        put(learned_listing(taught))
 
 
 def _history(state: Path | None, task: str, *, json: bool) -> None:

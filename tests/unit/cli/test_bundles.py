@@ -66,7 +66,11 @@ def test_bundles_of_the_configured_encoder_are_verified_pinned_and_unpacked(
 ) -> None:
     first, second = two_versions()
 
-    assert said("bundles", "verify").count(": good") == 2
+    assert said("bundles", "verify").count(": good, golden scores off by ") == 2
+    shown = said("bundles", "show", "topic")
+    assert f"topic@{second}" in said("tasks")
+    assert "labels        a, b\n" in shown
+    assert "(" not in shown
     assert "zones=local  upstream=not stated" in said("bundles", "show", f"topic@{first}")
     assert second in said("bundles", "pin", f"topic@{second}")
     assert first in said("bundles", "rollback", "topic")
@@ -90,6 +94,10 @@ def test_a_bare_name_is_the_version_that_would_serve_and_the_output_says_why(
     whole = manifest.read_bytes()
     manifest.write_bytes(b"{")
     assert meant("show") == (first, f"the newest good one; {second} is not")
+    rows = said("bundles", "list").splitlines()
+    assert [first in one and "unusable" not in one for one in rows].count(True) == 1
+    assert [second in one and "unusable" in one for one in rows].count(True) == 1
+    assert f"{second}: manifest.json cannot be read" in rows[-1]
     manifest.write_bytes(whole)
 
     config["tasks"] = {"topic": {"question": QUESTION, "bundle_version": first}}

@@ -36,7 +36,7 @@ def run(*arguments: str, state: Path) -> str:
     result = CliRunner().invoke(
         app,
         [*arguments, "--state", str(state)],
-        env={"COLUMNS": "200"},
+        env={"COLUMNS": "80"},
         catch_exceptions=False,
         standalone_mode=False,
     )
@@ -49,6 +49,13 @@ def test_tail_shows_the_journals_records_beside_the_ledgers(state: Path) -> None
     shown = run("tail", "-n", "1", state=state)
     assert "r2" in shown
     assert "r1" not in shown
+
+
+def test_a_pipe_gets_every_word_whole(state: Path) -> None:
+    shown = run("tail", state=state)
+
+    for word in ("upstream central openai", "ordered", "100+20", "0.000050"):
+        assert word in shown
 
 
 def test_it_works_without_a_node_ever_having_run(tmp_path: Path) -> None:
@@ -81,11 +88,14 @@ def test_show_gives_phases_attempts_and_questions(tmp_path: Path) -> None:
             model_asked="[red]x\x1b[2J",
             confidence=0.981,
             lossy=("probabilities",),
+            windows=5,
+            truncated=1,
         )
     )
     shown = run("show", "r9", state=tmp_path)
     for word in ("first byte", "200.00 ms", "timeout no first byte", "ok 200", "0.9810", "t@1"):
         assert word in shown
+    assert "windows: 5, texts cut: 1" in shown
     assert r"[red]x\x1b[2J" in shown
     assert journal.decode(run("show", "r9", "--json", state=tmp_path).encode()).request_id == "r9"
     written.close()
