@@ -18,8 +18,10 @@ from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
 from tidegate.node.verified import read_verified
 from tidegate.ports.encoder import Encoder, StaticTable
+from tidegate.tasks.accept import standing
 
-Stage = Literal["no bundle", "serving unguaranteed", "not served", "unusable"]
+Stage = Literal["no bundle", "serving", "serving unguaranteed", "not served", "unusable"]
+"""`serving`: under a granted guarantee."""
 
 
 _NAMES = ("task", "stage", "bundle")
@@ -101,7 +103,7 @@ def _state(task: Task, shelf: Shelf, *, is_configured: bool) -> TaskState:
     if usable is None:
         return msgspec.structs.replace(state, stage="unusable", why=wrong)
     bundle, off_by = usable
-    stage, why = _served(task, bundle, is_configured=is_configured)
+    stage, why = _served(task, bundle, shelf, is_configured=is_configured)
     return msgspec.structs.replace(
         state,
         stage=stage,
@@ -130,11 +132,14 @@ def _first_usable(
     return None, wrong
 
 
-def _served(task: Task, bundle: Bundle, *, is_configured: bool) -> tuple[Stage, str]:
+def _served(task: Task, bundle: Bundle, shelf: Shelf, *, is_configured: bool) -> tuple[Stage, str]:
     if not is_configured:
         return "not served", f"write `tasks.{task.name}` into the configuration"
     if not task.may_serve and task.promise is None:
         return "not served", f"give `tasks.{task.name}` a `max_error`"
     if not bundle.questions and not task.accept_names:
         return "not served", "it covers no wording: train with a question, or list `accept_names`"
-    return "serving unguaranteed", ""
+    why = standing(task, bundle, shelf.guarantee(task.name), shelf.table.fingerprint)
+    if why is not None:
+        return "not served", why
+    return "serving" if task.promise is not None else "serving unguaranteed", ""

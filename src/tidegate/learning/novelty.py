@@ -5,7 +5,6 @@ covariances had seen: rows are scored fold by fold. Out-of-scope rows teach it w
 without them, rows stand in whose own label the head is made to forget.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,6 +27,7 @@ rises by two."""
 FEWEST_LABELS_TO_FORGET = 5
 MOST_FORGOTTEN = 2_000
 _UNFITTED = Acceptance(intercept=0.0, confidence=1.0, novelty=0.0)
+"""The accept score is the confidence itself."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,13 +145,13 @@ def _model(inside: Float64, is_right: Bools, strangers: Float64) -> Acceptance:
         natural = len(strangers) / len(features)
         share = max(natural, OUT_OF_SCOPE_SHARE)
         weights[len(inside) :] = share / (1.0 - share) * len(inside) / len(strangers)
+    # Without a row that is wrong there is nothing to learn, and any score would be as good.
+    if is_accepted.all():
+        return _UNFITTED
     fitted = logistic.fit(features, is_accepted, weights)
-    if fitted.coefficients[1] > 0.0:
+    made = Acceptance(fitted.intercept, fitted.coefficients[0], fitted.coefficients[1])
+    if made.novelty > 0.0:
         alone = logistic.fit(features[:, :1], is_accepted, weights)
-        return Acceptance(alone.intercept, _rising(alone.coefficients), 0.0)
-    return Acceptance(fitted.intercept, _rising(fitted.coefficients), fitted.coefficients[1])
-
-
-def _rising(coefficients: Sequence[float]) -> float:
-    """A confidence that would speak against its answer is not taken at its word."""
-    return max(coefficients[0], 0.0)
+        made = Acceptance(alone.intercept, alone.coefficients[0], 0.0)
+    # A confidence that would speak against its answer: chance, as where labels are wrong at random.
+    return made if made.confidence > 0.0 else _UNFITTED

@@ -9,6 +9,7 @@ from typer.testing import CliRunner, Result
 
 from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
 from tidegate.cli.guarantee import guarantee
+from tidegate.cli.tasks import tasks
 from tidegate.cli.train import train
 from tidegate.errors import ConfigError, FitError
 
@@ -47,6 +48,7 @@ def _app() -> Typer:
     app = Typer()
     app.command("train")(train)
     app.command("guarantee")(guarantee)
+    app.command("tasks")(tasks)
     return app
 
 
@@ -54,11 +56,17 @@ def _call(run: CliRunner, *arguments: str) -> Result:
     return run.invoke(_app(), [*arguments, "--state", "state"])
 
 
+def _state(run: CliRunner) -> tuple[str, str]:
+    (found,) = json.loads(_call(run, "tasks", "--json").stdout)
+    return found["stage"], found["why"]
+
+
 def test_a_bundle_is_tested_and_the_verdict_kept(run: CliRunner, tmp_path: Path) -> None:
     fitted = _rows(tmp_path / "fit.jsonl", "on day", 1)
     labels = _rows(tmp_path / "gold.jsonl", "at hour", 5)
     assert _call(run, "train", str(fitted), "--task", "topic").exit_code == 0
 
+    assert _state(run) == ("not served", "no guarantee has been granted yet")
     done = _call(run, "guarantee", "topic", "--labels", str(labels), "--json")
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)["guarantee"]
@@ -75,6 +83,7 @@ def test_a_bundle_is_tested_and_the_verdict_kept(run: CliRunner, tmp_path: Path)
     assert kept.own.threshold == said["levels"][-1]["threshold"]
     assert (ledger.attempts, ledger.grants_since) == (1, 1)
 
+    assert _state(run) == ("serving", "")
     strict = _call(run, "guarantee", "topic", "--labels", str(labels), "--max-error", "0.001")
     assert strict.exit_code == 3
     assert "more labelled rows" in strict.stdout

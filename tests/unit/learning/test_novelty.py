@@ -1,6 +1,7 @@
 """What is unlike anything trained on, and the accept score that knows it."""
 
 import numpy as np
+import pytest
 
 from tidegate.domain.bundle import Calibration, Novelty
 from tidegate.learning.novelty import Outside, Seen, fit_novelty
@@ -93,6 +94,26 @@ def test_a_mean_of_few_rows_is_not_kept() -> None:
     novelty = fit_novelty(few, None)
     form, overall = novelty.form.astype(np.float64), few.vectors.astype(np.float64).mean(axis=0)
     np.testing.assert_allclose(novelty.slopes[3], -form @ overall, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("wrong", [0, 30])
+def test_where_rows_teach_nothing_the_accept_score_is_the_confidence(wrong: int) -> None:
+    """Two labels and no strangers: all rows are right, or the surest ones are wrong."""
+    generator = np.random.default_rng(5)
+    targets = np.arange(300) % 2
+    leads = generator.uniform(4.0, 12.0, 300)
+    scores = np.stack((np.where(targets == 0, leads, 0), np.where(targets == 1, leads, 0)), axis=1)
+    surest = np.argsort(leads)[300 - wrong :]
+    labelled = targets.copy()
+    labelled[surest] = 1 - targets[surest]
+    vectors = _unit(generator.normal(size=(300, DIMENSIONS)))
+    folds = np.arange(300) // 60
+    seen = Seen(vectors, labelled, folds, scores.astype(np.float32), CALIBRATION)
+
+    novelty = fit_novelty(seen, None)
+
+    scored = [accept_score(novelty, vectors[0], 0, one) for one in (0.55, 0.999)]
+    np.testing.assert_allclose(scored, [0.55, 0.999])
 
 
 def test_equal_rows_and_sure_heads_give_finite_values() -> None:
