@@ -1,25 +1,14 @@
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
+from tests.bundles import a_bundle
 from tidegate.bundles.golden import check_golden
-from tidegate.domain.bundle import Bundle, Calibration, Golden, Head, Metrics, Provenance
+from tidegate.domain.bundle import Golden
 from tidegate.errors import BundleError
 
-BUNDLE = Bundle(
-    name="support",
-    version="1-0123456789ab",
-    content_hash="0" * 64,
-    created=0.0,
-    encoder="e" * 64,
-    head=Head(("a", "b"), np.eye(2, dtype=np.float32), np.zeros(2, np.float32), Calibration(1, 0)),
-    questions=(),
-    metrics=Metrics(10, 5, 1.0, 0.0, 0.0, ()),
-    provenance=Provenance("file", "0" * 64, 10),
-    golden=(Golden("one", (0.9, 0.1)), Golden("two", (0.2, 0.8))),
-)
+BUNDLE = a_bundle(golden=(Golden("one", (0.9, 0.1)), Golden("two", (0.2, 0.8))))
 
 
 def said(*rows: tuple[float, ...], static: tuple[float, ...] | None = None) -> list[Golden]:

@@ -5,13 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.bundles import a_bundle
 from tests.guarantees import a_guarantee
 from tidegate.domain.bundle import (
-    Bundle,
     Calibration,
-    Head,
-    Metrics,
-    Provenance,
     StaticHead,
     StaticMetrics,
 )
@@ -51,29 +48,14 @@ def loaded(
     weights = np.array([[lead, 0], [0, 0]], np.float32)
     bias = np.zeros(2, np.float32)
     plain = Calibration(1.0, 0.0)
-    bundle = Bundle(
-        name="x",
-        version="1-000000000000",
-        content_hash="c" * 64,
-        created=0.0,
-        encoder="e" * 64,
-        head=Head(("a", "b"), weights, bias, plain),
-        questions=(),
-        metrics=Metrics(1, 2, 1.0, 0.0, 0.1, ()),
-        provenance=Provenance("file", "s" * 64, 1),
-        golden=(),
-        static=StaticHead(
-            table, weights, bias, plain, threshold, StaticMetrics(0.9, 0.7, 0.95, 0.95)
-        ),
-    )
+    metrics = StaticMetrics(0.9, 0.7, 0.95, 0.95)
+    bundle = a_bundle(static=StaticHead(table, weights, bias, plain, threshold, metrics))
     return join(task, bundle, guarantee=guarantee, table=TABLE)
 
 
 def guaranteed(static_from: float | None, *, threshold: float = 0.9) -> LoadedTask:
     """A task whose guarantee answers from an accept score of `threshold`; the head's own is low."""
     guarantee = a_guarantee(
-        bundle="c" * 64,
-        encoder="e" * 64,
         levels=(Level(0.05, threshold, 500, 5, 0.8, 0.03),),
         static_from=static_from,
     )

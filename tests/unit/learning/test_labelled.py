@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from tidegate.domain.bundle import Bundle, Calibration, Head, Metrics, Provenance
+from tests.bundles import a_bundle, a_head
+from tidegate.domain.bundle import Bundle
 from tidegate.domain.guarantee import Loss
 from tidegate.domain.question import ChoiceValue
 from tidegate.errors import FitError
@@ -14,20 +14,7 @@ from tidegate.learning.rows import Row
 
 
 def _bundle(*labels: ChoiceValue) -> Bundle:
-    count = len(labels)
-    head = Head(labels, np.zeros((count, 2), "f4"), np.zeros(count, "f4"), Calibration(1.0, 0.0))
-    return Bundle(
-        name="t",
-        version="1-0",
-        content_hash="c",
-        created=0.0,
-        encoder="e",
-        head=head,
-        questions=(),
-        metrics=Metrics(10, 5, 0.9, 0.0, 0.0, ()),
-        provenance=Provenance("file", "0", 10),
-        golden=(),
-    )
+    return a_bundle(head=a_head(labels))
 
 
 def _rows(count: int) -> list[Row]:

@@ -1,9 +1,12 @@
 """Rows that traffic labelled, held against what a bundle says."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from tests.bundles import a_bundle, a_head
 from tests.label_rows import a_label
-from tidegate.domain.bundle import Bundle, Calibration, Head, Metrics, Provenance
+from tidegate.domain.bundle import Bundle
 from tidegate.domain.guarantee import Loss
 from tidegate.domain.question import ChoiceValue
 from tidegate.learning.traffic import audit_rows
@@ -13,18 +16,7 @@ def bundle(*labels: ChoiceValue) -> Bundle:
     """A head that is sure of the first label where the vector's first component is large."""
     weights = np.zeros((len(labels), 4), np.float32)
     weights[0, 0] = 4.0
-    return Bundle(
-        name="t",
-        version="1-0",
-        content_hash="c",
-        created=0.0,
-        encoder="e",
-        head=Head(labels, weights, np.zeros(len(labels), np.float32), Calibration(1.0, 0.0)),
-        questions=(),
-        metrics=Metrics(10, 5, 0.9, 0.0, 0.0, ()),
-        provenance=Provenance("traffic", "0", 10),
-        golden=(),
-    )
+    return a_bundle(head=replace(a_head(labels, 4), weights=weights))
 
 
 def vector(first: float) -> np.ndarray:

@@ -3,16 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
+from tests.bundles import a_bundle
 from tests.guarantees import a_guarantee
 from tidegate.domain.bundle import (
-    Bundle,
-    Calibration,
-    Head,
-    Metrics,
-    Provenance,
     StaticHead,
     StaticMetrics,
 )
@@ -22,18 +17,7 @@ from tidegate.domain.task import Task
 from tidegate.tasks.accept import Asked, Candidate, level_for, refusal, standing
 
 PROMISED = Task("t", "t", promise=Promise(0.05))
-BUNDLE = Bundle(
-    name="t",
-    version="1-0",
-    content_hash="c",
-    created=0.0,
-    encoder="e",
-    head=Head(("a", "b"), np.zeros((2, 2), np.float32), np.zeros(2, np.float32), Calibration(1, 0)),
-    questions=(),
-    metrics=Metrics(10, 5, 0.9, 0.0, 0.0, ()),
-    provenance=Provenance("file", "0", 10),
-    golden=(),
-)
+BUNDLE = a_bundle()
 
 
 def _guarantee(**changes: Any) -> Guarantee:

@@ -5,15 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.bundles import a_bundle
 from tests.guarantees import a_guarantee
 from tidegate.domain.bundle import (
     Acceptance,
-    Bundle,
     Calibration,
     Head,
-    Metrics,
     Novelty,
-    Provenance,
 )
 from tidegate.domain.guarantee import Level
 from tidegate.domain.question import ChoiceValue, Decision, Option, Question, Refusal
@@ -54,18 +52,7 @@ def loaded(
         np.zeros(len(labels), dtype=np.float32),
         Calibration(1.0, 0.0),
     )
-    bundle = Bundle(
-        name="support",
-        version="1-0123456789ab",
-        content_hash="0" * 64,
-        created=0.0,
-        encoder="e" * 64,
-        head=head,
-        questions=questions,
-        metrics=Metrics(rows=10, folds=5, accuracy=1.0, ece=0.0, ece_null95=0.0, points=()),
-        provenance=Provenance("file", "0" * 64, 10),
-        golden=(),
-    )
+    bundle = a_bundle(head=head, questions=questions)
     return join(task, bundle)
 
 

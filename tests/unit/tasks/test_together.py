@@ -1,10 +1,9 @@
 """Questions that are promised as one request are answered here all or none."""
 
-import numpy as np
 import pytest
 
+from tests.bundles import a_bundle
 from tests.guarantees import a_guarantee
-from tidegate.domain.bundle import Bundle, Calibration, Head, Metrics, Provenance
 from tidegate.domain.promise import Promise
 from tidegate.domain.question import Decision
 from tidegate.domain.task import Task
@@ -13,24 +12,11 @@ from tidegate.tasks.together import Outcome, hold_together
 
 SURE = Decision((0.9, 0.1), 0.9)
 UNSURE = NotConfident(0.6)
-PLAIN = Calibration(1.0, 0.0)
-BUNDLE = Bundle(
-    name="t",
-    version="1-0",
-    content_hash="c",
-    created=0.0,
-    encoder="e",
-    head=Head(("a", "b"), np.zeros((2, 2), np.float32), np.zeros(2, np.float32), PLAIN),
-    questions=(),
-    metrics=Metrics(10, 5, 0.9, 0.0, 0.0, ()),
-    provenance=Provenance("file", "0", 10),
-    golden=(),
-)
 
 
 def member(name: str, *, granted_at: float = 1.0, company: str = "xy") -> LoadedTask:
     guarantee = a_guarantee(task=name, together=tuple(company), granted_at=granted_at)
-    return join(Task(name, name, promise=Promise(0.05)), BUNDLE, guarantee=guarantee)
+    return join(Task(name, name, promise=Promise(0.05)), a_bundle(), guarantee=guarantee)
 
 
 X, Y, ALONE = member("x"), member("y"), member("z", company="")
