@@ -127,6 +127,15 @@ async def test_every_expression_asks_for_what_there_is(
             assert "le" in one.labels, expression
 
 
+@pytest.mark.asyncio(loop_scope="module")
+async def test_every_metric_is_explained(exported: Mapping[str, frozenset[str]]) -> None:
+    page = (DEPLOY.parent / "docs" / "observability.md").read_text()
+    names = {re.sub("_(bucket|sum|count)$", "", name) for name in exported}
+    ours = {name for name in names if name.startswith(("tidegate_", "gen_ai_"))}
+
+    assert [name for name in sorted(ours) if f"`{name}`" not in page] == []
+
+
 def test_an_expression_about_what_there_is_not_would_be_found() -> None:
     [one] = asked('histogram_quantile(0.9, sum by (le) (rate(no_such_bucket{a="b"}[5m])))')
     assert one == Asked("no_such_bucket", frozenset({"a", "le"}), is_quantile=True)

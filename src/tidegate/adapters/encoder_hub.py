@@ -200,7 +200,10 @@ def _told(model: HubModel) -> Iterator[None]:
         ) from error
     except (OSError, httpx2.HTTPError) as error:
         reason = str(error).partition("\n")[0][:200]
-        raise EncoderUnusable(f"{_where(model)} could not be fetched: {reason}") from error
+        raise EncoderUnusable(
+            f"{_where(model)} could not be fetched: {reason}; let this machine reach the hub once,"
+            " or copy the model's folder here and set `encoder.path`"
+        ) from error
 
 
 def _where(model: HubModel) -> str:

@@ -30,7 +30,7 @@ def _machine_lines(found: Diagnosis) -> list[tuple[str, str]]:
         ("memory", f"{_size(machine.memory_bytes)}, limit: {_size(machine.memory_limit_bytes)}"),
         ("open files", f"{machine.open_files:,} at most"),
         ("state directory", f"{found.state} on {found.file_system or _UNKNOWN}"),
-        ("encoder threads", str(found.threads)),
+        ("encoder threads", f"{found.threads}; {found.suiting_threads} would suit these cores"),
     ]
 
 

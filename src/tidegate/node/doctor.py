@@ -68,6 +68,7 @@ class Diagnosis:
     machine: Machine
     threads: int
     """As configured."""
+    suiting_threads: int
     encoder: EncoderFacts | None
     """None: it cannot be used; a finding says why."""
     state: str
@@ -90,7 +91,8 @@ def diagnose(machine: Machine, source: EncoderSource, state: Path, *, threads: i
         findings.append(Finding("failure", str(error)))
     kind = kind_of(state, read_mounts())
     findings += advise(machine, facts, kind, threads=threads)
-    return Diagnosis(machine, threads, facts, str(state), kind, tuple(findings))
+    suiting = suiting_threads(machine)
+    return Diagnosis(machine, threads, suiting, facts, str(state), kind, tuple(findings))
 
 
 def measure(source: EncoderSource, state: Path) -> EncoderFacts:
@@ -114,12 +116,17 @@ def measure(source: EncoderSource, state: Path) -> EncoderFacts:
         encoder.close()
 
 
+def suiting_threads(machine: Machine) -> int:
+    """One for each core but one, which is the event loop's."""
+    return max(1, int(machine.usable_cores) - 1)
+
+
 def advise(
     machine: Machine, encoder: EncoderFacts | None, file_system: str | None, *, threads: int
 ) -> list[Finding]:
     """Say what to set and what will hurt. Pure."""
     findings: list[Finding] = []
-    wanted = max(1, int(machine.usable_cores) - 1)
+    wanted = suiting_threads(machine)
     if threads > max(1, machine.usable_cores):
         findings.append(
             Finding(

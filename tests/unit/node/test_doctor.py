@@ -6,7 +6,7 @@ import pytest
 
 from tidegate.adapters.machine import Machine
 from tidegate.config.encoder import EncoderSource
-from tidegate.node.doctor import EncoderFacts, advise, diagnose
+from tidegate.node.doctor import EncoderFacts, advise, diagnose, suiting_threads
 
 
 def machine(
@@ -36,6 +36,14 @@ def settings(found: Machine, encoder: EncoderFacts | None = None, *, threads: in
 def test_one_core_is_left_to_the_event_loop() -> None:
     assert settings(machine(cores=4), threads=1) == {"encoder.threads: 3"}
     assert settings(machine(cores=1), threads=1) == set()
+
+
+@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (2, 1), (4, 3)])
+def test_the_threads_that_suit_are_told_even_where_nothing_is_to_change(
+    cores: int, threads: int
+) -> None:
+    assert suiting_threads(machine(cores=cores)) == threads
+    assert settings(machine(cores=cores), threads=threads) == set()
 
 
 def test_the_limit_of_the_control_group_counts_as_cores() -> None:
