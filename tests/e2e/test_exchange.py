@@ -25,6 +25,7 @@ from tidegate.cli.labels_at import writable_labels
 from tidegate.cli.purging import carried_out, purge_of
 from tidegate.domain.identity import DEFAULT_SCOPES
 from tidegate.domain.label import LabelRow, Owner
+from tidegate.domain.learn_policy import AUTOMATIC
 from tidegate.wire.exchange import encode_labels
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -297,3 +298,21 @@ async def test_a_purge_at_the_edge_reaches_the_learner(tmp_path: Path) -> None:
 
         (there,), (here,) = await rows_of(pair.hub), await rows_of(pair.edge)
         assert there.row_id == here.row_id
+
+
+async def test_a_question_without_a_task_is_learned_there_too(tmp_path: Path) -> None:
+    fresh_state(tmp_path / "hub")
+    async with running_pair(tmp_path, Teacher({})) as pair:
+        await pulled(pair)
+        question = {**intent(), "instructions": "Something that no task asks"}
+        body = {"model": "decider", "input": "Hello", "questions": [question]}
+        await pair.edge.send("decisions", body)
+        await settled(pair.edge)
+        await pair.exchange.sending.drain()
+        (owner,) = set(pair.hub.node.parts.learning.keeper.questions) - {OWNER}
+        assert owner.task.startswith(AUTOMATIC)
+        encoder = pair.hub.node.parts.encoder.fingerprint
+        counts = await pair.hub.node.parts.learning.keeper.use(
+            lambda store: store.counts(owner, encoder)
+        )
+        assert counts.rows == 1

@@ -19,7 +19,7 @@ from tidegate.domain.identity import Identity
 from tidegate.domain.label import LabelRow, Owner, Purge
 from tidegate.domain.learn_policy import LearnPolicy
 from tidegate.domain.question import Question
-from tidegate.errors import ExchangeRefused, Forbidden, InvalidRequest, UnknownObject
+from tidegate.errors import BundleError, ExchangeRefused, Forbidden, InvalidRequest, UnknownObject
 from tidegate.learning.audit import Keys, role
 from tidegate.learning.exchange import may_leave, placed
 from tidegate.learning.rows import options
@@ -127,7 +127,10 @@ class LearnerDesk:
         }
         if name not in mine:
             raise UnknownObject(name)
-        return await self.archives.archive(name, version)
+        try:
+            return await self.archives.archive(name, version)
+        except BundleError as error:
+            raise ExchangeRefused("unknown", str(error)) from error
 
     async def take_labels(self, identity: Identity, body: LabelsBody) -> LabelsTaken:
         """Store rows of one tenant; those that are here already are not stored again."""

@@ -27,7 +27,8 @@ MOST_REPORTS = 10_000
 HOLD_S = 60.0
 """How long rows of a task wait that the learner has refused, before it is asked again."""
 
-_BAD_BATCH = frozenset({400, 413})
+_TOO_LARGE = 413
+_BAD_BATCH = frozenset({400, _TOO_LARGE})
 """It will not take this batch however often it is sent."""
 _REFUSED = frozenset({403, 404, 409})
 """It will not take rows of this task, until somebody has changed a configuration."""
@@ -173,6 +174,10 @@ class Sending:
                 self._held[owner.task, tenant] = self.ties.clock.monotonic() + HOLD_S
                 self.ties.tell(owner.key, "exchange.refused", said(error))
                 return False
+            if error.status == _TOO_LARGE and len(rows) > 1:
+                half = len(rows) // 2
+                did = await self._send_rows(link, rows[:half])
+                return await self._send_rows(link, rows[half:]) or did
             if error.status not in _BAD_BATCH:
                 raise
             self.lost += len(rows)

@@ -293,6 +293,18 @@ async def test_a_batch_that_is_malformed_is_counted_as_lost(edge: Edge) -> None:
     assert (edge.labels.outbox.size(), edge.sending.lost) == (0, 3)
 
 
+async def test_a_batch_that_is_too_large_there_goes_in_parts(edge: Edge) -> None:
+    await remembered(edge)
+    edge.labels.add(mine(7))
+    edge.learner.most_rows = 2
+    await edge.sending.drain()
+    assert (len(edge.learner.rows), edge.labels.outbox.size(), edge.sending.lost) == (7, 0, 0)
+    edge.labels.add([replace(row, row_id=f"again {row.row_id}") for row in mine(3)])
+    edge.learner.most_rows = 0
+    await edge.sending.drain()
+    assert (edge.labels.outbox.size(), edge.sending.lost) == (0, 3)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -8,6 +8,7 @@ from tidegate.domain.question import Question
 from tidegate.errors import UpstreamError, UpstreamStatus
 
 NOT_FOUND = 404
+TOO_LARGE = 413
 
 
 class MemoryLearner:
@@ -20,6 +21,8 @@ class MemoryLearner:
         self.rows: dict[str, LabelRow] = {}
         self.reports: dict[str, AuditReport] = {}
         self.purges: list[tuple[str, Purge]] = []
+        self.most_rows = 500
+        """Of one batch."""
         self.fails: UpstreamError | None = None
         """Raised by every call while it is set."""
 
@@ -41,6 +44,8 @@ class MemoryLearner:
         """Keep rows that are not there yet."""
         self._fail()
         del owner, question
+        if len(rows) > self.most_rows:
+            raise UpstreamStatus("learner", TOO_LARGE)
         before = len(self.rows)
         for row in rows:
             self.rows.setdefault(row.row_id, row)
