@@ -12,8 +12,9 @@ from rich.text import Text
 
 from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.bundles.rollout import ChosenBy, choose_for
+from tidegate.cli.learned_view import answers_left, left
 from tidegate.domain.bundle import Bundle
-from tidegate.domain.guarantee import Guarantee
+from tidegate.domain.guarantee import Grant, Guarantee
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
 from tidegate.node.verified import read_verified
@@ -46,6 +47,11 @@ class TaskState(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float | None = None
     off_by: float | None = None
     """How far golden scores are off on this processor; added to the threshold."""
+    max_error: float | None = None
+    """What the guarantee promises under which it serves."""
+    expires_in_s: float | None = None
+    answers_left: int | None = None
+    """Before that guarantee expires."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,10 @@ class Shelf:
     table: StaticTable
     guarantee: Callable[[str], Guarantee | None]
     """Gives the newest verdict on a task."""
+    answers: Callable[[Grant], int]
+    """Counts what was given under a guarantee."""
+    now: float
+    """Seconds since the epoch, UTC."""
 
 
 def states(tasks: Sequence[Task], shelf: Shelf) -> list[TaskState]:
@@ -83,7 +93,15 @@ def listing(found: Sequence[TaskState]) -> Group:
             "" if one.threshold is None else f"{one.threshold:g}",
             "" if one.off_by is None else f"{one.off_by:.1g}",
         )
-    return Group(table, *(Text(f"{one.task}: {one.why}") for one in found if one.why))
+    notes = [(one, _note(one)) for one in found]
+    return Group(table, *(Text(f"{one.task}: {note}") for one, note in notes if note))
+
+
+def _note(one: TaskState) -> str:
+    if one.max_error is None or one.expires_in_s is None or one.answers_left is None:
+        return one.why
+    said = f"at most {one.max_error:.2%} wrong; {left(one.expires_in_s, one.answers_left)}"
+    return f"{said}; {one.why}" if one.why else said
 
 
 def _state(task: Task, shelf: Shelf, *, is_configured: bool) -> TaskState:
@@ -104,6 +122,8 @@ def _state(task: Task, shelf: Shelf, *, is_configured: bool) -> TaskState:
         return msgspec.structs.replace(state, stage="unusable", why=wrong)
     bundle, off_by = usable
     stage, why = _served(task, bundle, shelf, is_configured=is_configured)
+    if stage == "serving":
+        state = _guaranteed(state, shelf)
     return msgspec.structs.replace(
         state,
         stage=stage,
@@ -139,7 +159,32 @@ def _served(task: Task, bundle: Bundle, shelf: Shelf, *, is_configured: bool) ->
         return "not served", f"give `tasks.{task.name}` a `max_error`"
     if not bundle.questions and not task.accept_names:
         return "not served", "it covers no wording: train with a question, or list `accept_names`"
-    why = standing(task, bundle, shelf.guarantee(task.name), shelf.table.fingerprint)
-    if why is not None:
-        return "not served", why
-    return "serving" if task.promise is not None else "serving unguaranteed", ""
+    if task.may_serve:
+        return "serving unguaranteed", ""
+    why = _unpromised(task, bundle, shelf)
+    return ("serving" if why is None else "not served"), why or ""
+
+
+def _unpromised(task: Task, bundle: Bundle, shelf: Shelf) -> str | None:
+    """Tell why no guarantee lets it answer, and what to do; None where one does."""
+    guarantee = shelf.guarantee(task.name)
+    obstacle = standing(task, bundle, guarantee, shelf.table.fingerprint)
+    if obstacle is None and guarantee is not None and shelf.now >= guarantee.expires_at:
+        obstacle = "the guarantee has expired"
+    if obstacle is None:
+        return None
+    said = "" if guarantee is None or not guarantee.reason else f" ({guarantee.reason})"
+    return f"{obstacle}{said}: tidegate guarantee {task.name} --labels FILE"
+
+
+def _guaranteed(state: TaskState, shelf: Shelf) -> TaskState:
+    """Add what the guarantee promises, and for how long."""
+    guarantee = shelf.guarantee(state.task)
+    if guarantee is None:
+        return state
+    return msgspec.structs.replace(
+        state,
+        max_error=guarantee.own.alpha,
+        expires_in_s=guarantee.expires_at - shelf.now,
+        answers_left=answers_left(guarantee, shelf.answers(guarantee.grant)),
+    )

@@ -25,6 +25,7 @@ def tasks(
         return
     from tidegate.adapters.bundles.folder import BundleFolder
     from tidegate.adapters.bundles.pins import PinFile
+    from tidegate.adapters.clocks.system import SystemClock
     from tidegate.adapters.stores.state_directory import StatePaths
     from tidegate.cli.configured import Overrides, configured
     from tidegate.cli.learned_at import learned_at
@@ -42,7 +43,9 @@ def tasks(
         encoder = open_encoder(configuration.encoder_source, paths.root, threads=1)
         try:
             bundles, pins = BundleFolder(paths.bundles), PinFile(paths.pins).load()
-            shelf = Shelf(bundles, pins, encoder, open_static(), Stock(paths).guarantee)
+            stock, now = Stock(paths), SystemClock().now()
+            table = open_static()
+            shelf = Shelf(bundles, pins, encoder, table, stock.guarantee, stock.answers, now)
             found = states(configuration.tasks, shelf)
         finally:
             encoder.close()

@@ -19,7 +19,7 @@ from tidegate.adapters.stores.state_directory import StatePaths
 from tidegate.bundles.manifest import named, renumbered, unpack
 from tidegate.bundles.rollout import before, choose_for
 from tidegate.domain.bundle import Bundle
-from tidegate.domain.guarantee import Guarantee
+from tidegate.domain.guarantee import Grant, Guarantee
 from tidegate.domain.task import Task
 from tidegate.errors import BundleError, StateError
 from tidegate.node.static_training import open_static
@@ -80,6 +80,11 @@ class Stock:
         """Give the newest verdict on a task."""
         with closing(SqliteGuarantees.open_to_read(self.paths.guarantees)) as guarantees:
             return guarantees.load(task)
+
+    def answers(self, grant: Grant) -> int:
+        """Count the answers that were given under a guarantee."""
+        with closing(SqliteGuarantees.open_to_read(self.paths.guarantees)) as guarantees:
+            return guarantees.answers(grant)
 
     def _serving(self, task: Task, versions: Sequence[str]) -> Meant:
         """Give the version that a node would serve, as far as its files tell."""

@@ -84,9 +84,17 @@ def test_a_bundle_is_tested_and_the_verdict_kept(run: CliRunner, tmp_path: Path)
     assert (ledger.attempts, ledger.grants_since) == (1, 1)
 
     assert _state(run) == ("serving", "")
+    (shown,) = json.loads(_call(run, "tasks", "--json").stdout)
+    assert (shown["max_error"], shown["answers_left"]) == (0.2, 1_000_000)
+    assert 29 * 86_400 < shown["expires_in_s"] < 30 * 86_400
+    assert "at most 20.00% wrong; expires in 30.0 days" in _call(run, "tasks").stdout
+
     strict = _call(run, "guarantee", "topic", "--labels", str(labels), "--max-error", "0.001")
     assert strict.exit_code == 3
     assert "more labelled rows" in strict.stdout
+    (shown,) = json.loads(_call(run, "tasks", "--json").stdout)
+    assert shown["stage"] == "not served"
+    assert "tidegate guarantee topic --labels FILE" in shown["why"]
 
     with pytest.raises(FitError, match="is the file that bundle"):
         run.invoke(
