@@ -10,7 +10,7 @@ from tidegate.config.configuration import Configuration
 from tidegate.node.fitting import Texts
 from tidegate.node.learner_link import Ties, over_http
 from tidegate.node.learning import labels_of
-from tidegate.node.owner import Owner, Rebuild
+from tidegate.node.owner import Owner, Reach
 from tidegate.node.pulling import Pulling
 from tidegate.node.sending import Sending
 from tidegate.node.stock import Stock
@@ -49,7 +49,7 @@ def start_exchange(
     upkeep: Upkeep,
     owner: Owner,
     configuration: Callable[[], Configuration],
-    rebuild: Rebuild,
+    reach: Reach,
     texts: Callable[[], Awaitable[Texts]],
 ) -> Exchange:
     """Begin to talk to the learner in the process that owns the state."""
@@ -65,7 +65,7 @@ def start_exchange(
         configuration,
         lambda configured, around: over_http(configured, around, owner.clock),
     )
-    exchange = Exchange(ties, Pulling(ties, texts, rebuild), Sending(ties))
+    exchange = Exchange(ties, Pulling(ties, texts, reach), Sending(ties))
     stack.push_async_callback(ties.close)
     upkeep.every(configuration().learning.pull_s, "learner's news", exchange.pulling.pull)
     upkeep.every(SEND_EVERY_S, "labels for the learner", exchange.sending.drain)

@@ -16,7 +16,7 @@ from tidegate.learning.exchange import Decline, Extend, Save, may_leave, take
 from tidegate.node.fitting import Texts
 from tidegate.node.learner_link import Link, Ties, said
 from tidegate.node.learning import policy_of
-from tidegate.node.owner import Rebuild
+from tidegate.node.owner import Reach
 from tidegate.node.promised import promise_of
 from tidegate.node.verified import Remembered
 
@@ -28,7 +28,7 @@ class Pulling:
     ties: Ties
     texts: Callable[[], Awaitable[Texts]]
     """Encodes the golden texts."""
-    rebuild: Rebuild
+    reach: Reach
     _texts: Texts | None = None
 
     async def pull(self) -> None:
@@ -64,7 +64,7 @@ class Pulling:
                 link.tag = tag
         why = [one for one in changes if one is not None]
         if why:
-            await self.rebuild("; ".join(why))
+            await self.reach.rebuild("; ".join(why))
 
     async def _golden(self) -> Texts:
         if self._texts is None:
@@ -167,6 +167,9 @@ class Pulling:
         if not await self.ties.run(saved):
             # It was suspended here meanwhile: that comes first.
             return None, False
+        if here is not None and here.state == "granted" and guarantee.state != "granted":
+            # Building anew may have to wait for something else; this may not.
+            await self.reach.revoke(here.grant)
         self.ties.told.pop(key, None)
         self.ties.log.event(
             f"exchange.{guarantee.state}",

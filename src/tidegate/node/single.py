@@ -62,7 +62,7 @@ async def running_node(
         overseer = start_overseer(stack, upkeep, owner, lambda: node.built.configuration, reach)
         parts.learning.look, parts.learning.learn = overseer.round, learner.round
         node.exchange = start_exchange(
-            stack, upkeep, owner, lambda: node.built.configuration, node.rebuild, texts
+            stack, upkeep, owner, lambda: node.built.configuration, reach, texts
         )
         start_serving_jobs(upkeep, node)
         # What changed while the node was down holds before the first request.

@@ -400,7 +400,7 @@ async def running_supervisor(
         overseer = start_overseer(stack, upkeep, owner, lambda: node.configuration, reach)
 
         node.exchange = start_exchange(
-            stack, upkeep, owner, lambda: node.configuration, node.rebuild, node.golden_texts
+            stack, upkeep, owner, lambda: node.configuration, reach, node.golden_texts
         )
 
         async def hasten() -> None:

@@ -56,7 +56,16 @@ async def test_a_grant_and_a_suspension_take_effect_on_both(
             await until(both_answer)
 
             far.script = Teacher(dict(lessons()), model="far-decider-2")
-            await ask(crew, TEXTS[:4])
+            number = crew.supervisor.generation
+            async with crew.supervisor._changing:
+                # As while a reload is under way: nobody can build anew, and both obey all the same.
+                await ask(crew, TEXTS[:4])
+
+                async def nobody_answers() -> bool:
+                    return set(await ask(crew, TEXTS[:10])) == {"upstream"}
+
+                await until(nobody_answers)
+                assert crew.supervisor.generation == number
             await until(lambda: "far-decider-2" in reasons(crew)[-1])
 
             before = await answered_here(crew)

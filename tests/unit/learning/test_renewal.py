@@ -65,3 +65,19 @@ def test_a_renewal_spends_its_part_of_delta_and_makes_later_tests_pay() -> None:
     after = granted(begun(before), outcomes(ONE), 9.0)
     assert share(after) < share(before) / 2
     assert after.granted_at == 9.0
+
+
+def test_a_loss_above_alpha_is_renewed_no_more_often_than_the_level_says() -> None:
+    generator, level, draws = np.random.default_rng(7), 0.05, 1_000
+    worst = replace(ONE, levels=(Level(0.1, 0.5, 800, 5, 0.8, 0.05),))
+    passed = 0
+    for _ in range(draws):
+        # Just above alpha, and the number of rows by chance.
+        count = int(generator.integers(50, 400))
+        is_wrong = generator.random(count) < 0.1 + 1e-9
+        rows = AuditRows(np.full(count, 0.95), is_wrong, np.arange(count), {}, {})
+        passed += still_holds(worst, rows, level) is not None
+    share = passed / draws
+    assert share <= level + 2.0 * np.sqrt(level * (1.0 - level) / draws)
+    # Nor is it idle: a good head is renewed.
+    assert still_holds(worst, audited(300, 12), level) is not None

@@ -33,10 +33,11 @@ from tidegate.adapters.stores.state_directory import StatePaths
 from tidegate.config.configuration import Configuration
 from tidegate.config.load import check_text
 from tidegate.domain.exchange import AuditCount, AuditReport, Offer, Offers, SharedKeys
-from tidegate.domain.guarantee import Guarantee
+from tidegate.domain.guarantee import Grant, Guarantee
 from tidegate.domain.label import LabelRow, Purge
 from tidegate.errors import UpstreamStatus, UpstreamUnreachable
 from tidegate.node.learner_link import Ties
+from tidegate.node.owner import Reach
 from tidegate.node.pulling import Pulling
 from tidegate.node.sending import BATCH_BYTES, HOLD_S, Sending, batches
 from tidegate.node.stock import Stock
@@ -56,6 +57,7 @@ class Edge:
         self.stock = Stock(StatePaths(folder))
         self.labels = self.open_labels()
         self.rebuilt: list[str] = []
+        self.revoked: list[Grant] = []
         self.bench = Bench(folder / "texts")
         self.configured = collecting(folder)
         self.ties = Ties(
@@ -68,7 +70,7 @@ class Edge:
             lambda: self.configured,
             lambda _configured, _configuration: learner,
         )
-        self.pulling = Pulling(self.ties, self.bench.texts, self.rebuild)
+        self.pulling = Pulling(self.ties, self.bench.texts, Reach(self.revoke, self.rebuild))
         self.sending = Sending(self.ties)
 
     def open_labels(self) -> SqliteLabels:
@@ -77,6 +79,9 @@ class Edge:
 
     async def rebuild(self, why: str) -> None:
         self.rebuilt.append(why)
+
+    async def revoke(self, grant: Grant) -> None:
+        self.revoked.append(grant)
 
     @property
     def verdict(self) -> Guarantee | None:
@@ -224,6 +229,34 @@ async def test_a_learner_of_another_kind_confirms_nothing(
     edge.learner.has = replace(edge.learner.has, **changes)
     await edge.pulling.pull()
     assert (edge.verdict, edge.rebuilt, edge.events()) == (None, [], [event])
+
+
+async def test_what_the_learner_takes_back_is_revoked_here_at_once(edge: Edge, hub: Hub) -> None:
+    await edge.pulling.pull()
+    edge.learner.has = offers(replace(hub.verdict, state="suspended", audit_stratum=2))
+    await edge.pulling.pull()
+    assert edge.verdict is not None
+    assert edge.verdict.state == "suspended"
+    assert edge.revoked == [hub.verdict.grant]
+
+
+async def test_a_renewal_comes_over_and_what_has_given_its_answers_does_not(
+    edge: Edge, hub: Hub
+) -> None:
+    await edge.pulling.pull()
+    edge.guarantees.count(0, {hub.verdict.grant: (hub.verdict.expires_after_answers, 0)})
+    renewed = replace(hub.verdict, renewals=1, expires_after_answers=3_000_000)
+    edge.learner.has = offers(renewed)
+    await edge.pulling.pull()
+    assert edge.verdict is not None
+    assert (edge.verdict.renewals, edge.verdict.expires_after_answers) == (1, 3_000_000)
+    assert edge.revoked == []
+
+    edge.guarantees.count(0, {hub.verdict.grant: (2_000_000, 0)})
+    edge.guarantees.save(replace(edge.verdict, state="expired"))
+    edge.learner.has = offers(replace(renewed, reason="still the same"))
+    await edge.pulling.pull()
+    assert edge.verdict.state == "expired"
 
 
 async def test_a_looser_guarantee_than_asked_for_is_declined(edge: Edge) -> None:
