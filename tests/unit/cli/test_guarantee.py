@@ -66,7 +66,8 @@ def test_a_bundle_is_tested_and_the_verdict_kept(run: CliRunner, tmp_path: Path)
     labels = _rows(tmp_path / "gold.jsonl", "at hour", 5)
     assert _call(run, "train", str(fitted), "--task", "topic").exit_code == 0
 
-    assert _state(run) == ("not served", "no guarantee has been granted yet")
+    stage, why = _state(run)
+    assert (stage, "no guarantee has been granted yet" in why) == ("not served", True)
     done = _call(run, "guarantee", "topic", "--labels", str(labels), "--json")
     assert done.exit_code == 0, done.output
     said = json.loads(done.stdout)["guarantee"]
