@@ -38,6 +38,8 @@ def exact_key(request: Request, *, content: str) -> bytes:
             request.dialect,
             request.context.client_headers,
             request.context.max_error,
+            # What may be answered here depends on it where guarantees part requests by region.
+            request.context.region,
             content,
             {name: value for name, value in fields.items() if name not in IGNORED_FIELDS},
         ],

@@ -44,6 +44,15 @@ def test_tenants_never_share_a_key() -> None:
     assert key(BODY, tenant="a") != key(BODY, tenant="b")
 
 
+def test_regions_never_share_a_key() -> None:
+    def of(region: str | None) -> bytes:
+        asked = request(BODY)
+        context = replace(asked.context, region=region)
+        return exact_key(replace(asked, context=context), content="c")
+
+    assert len({of(None), of("no"), of("se")}) == 3
+
+
 def test_another_configuration_of_the_route_gives_another_key() -> None:
     assert key(BODY, content="c") != key(BODY, content="d")
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from tidegate.domain.guarantee import NoiseFloor
-from tidegate.learning.audit_rows import AuditRows
+from tidegate.learning.audit_rows import AuditRows, staged
+from tidegate.learning.cascade import choose_first
 from tidegate.learning.feasibility import Traffic
 from tidegate.learning.grid import Plan, Terms, prepare
 from tidegate.learning.guarantee import Verdict, verdict
@@ -44,6 +45,39 @@ def test_promises_are_broken_at_most_as_often_as_allowed() -> None:
         threshold = found.levels[0].threshold
         broken.append(threshold is not None and threshold < least)
     assert np.mean(broken) <= 0.1 + 2 * math.sqrt(0.1 * 0.9 / 150)
+
+
+def _pair(count: int, seed: int) -> tuple[AuditRows, AuditRows]:
+    """Draw rows as two classifiers see them, the first with a doubt of its own and half blind."""
+    generator = np.random.default_rng(seed)
+    then = _rows(count, seed)
+    scores = np.clip(then.scores + generator.normal(0, 0.05, count), 0, 1) * 0.995
+    first = replace(
+        then,
+        scores=np.where(generator.random(count) < 0.5, scores, -math.inf),
+        # It is overconfident: right less often than its score says.
+        is_wrong=generator.random(count) > scores - 0.01,
+    )
+    return first, then
+
+
+def test_a_pair_of_classifiers_breaks_its_promise_at_most_as_often_as_allowed() -> None:
+    terms, alpha = Terms((0.03,), 0.1), 0.03
+    population = _pair(200_000, 999)
+    broken, settled = [], 0
+    for seed in range(150):
+        calibrate, test = _pair(400, 2 * seed), _pair(1_500, 2 * seed + 1)
+        least = choose_first(*calibrate, alpha)
+        _, found = _run(staged(*calibrate, least), staged(*test, least), terms)
+        threshold = found.levels[0].threshold
+        settled += least is not None
+        if threshold is None:
+            broken.append(False)
+            continue
+        served = staged(*population, least)
+        broken.append(bool(served.is_wrong[served.scores >= threshold].mean() > alpha))
+    assert np.mean(broken) <= 0.1 + 2 * math.sqrt(0.1 * 0.9 / 150)
+    assert settled > 100
 
 
 def test_grant_says_what_it_rests_on() -> None:
