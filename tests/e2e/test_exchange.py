@@ -248,6 +248,11 @@ async def test_only_keys_of_nodes_with_the_scope_are_let_in(tmp_path: Path) -> N
             assert found == [403, 403], path
             stranger = await hub.send(path, body, key="tg-" + "x" * 43)
             assert stranger.status == 401
+        right = hub.new_key(role="node", scopes=("learn",))
+        nowhere = await hub.send("/v1/learning/tasks", key=right)
+        assert (nowhere.status, nowhere.param) == (400, "zone")
+        assert (await hub.send("/v1/learning/labels", key=right)).status == 405
+        assert (await hub.send("/v1/learning/labels", b"[]", key=right)).status == 400
 
 
 async def test_rows_that_do_not_fit_are_refused_in_words(learned: Path, tmp_path: Path) -> None:

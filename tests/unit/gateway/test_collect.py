@@ -9,12 +9,13 @@ import pytest
 from tests.unit.gateway.fakes import a_request
 from tidegate.adapters.stores.memory_labels import MemoryLabels
 from tidegate.domain.encoding import Encoding
-from tidegate.domain.learn_policy import LearnPolicy
+from tidegate.domain.exchange import SharedKeys
+from tidegate.domain.learn_policy import LearnPolicy, LearnRole
 from tidegate.domain.question import Decision, Option, Question, Refusal
 from tidegate.domain.request import Decisions
 from tidegate.gateway.collect import Collector, Seen, label_of
 from tidegate.gateway.learned import Learned
-from tidegate.learning.audit import derive
+from tidegate.learning.audit import Keys, cluster, derive, role
 
 QUESTION = Question("choice", "intent", "What?", (Option("order"), Option("refund")))
 ASK = Decisions((QUESTION,), "Where is my order?")
@@ -144,6 +145,52 @@ async def test_an_upstream_is_asked_twice_about_what_it_labelled(
     await collector.take(seen(learned=Learned(LearnPolicy(twice_share=1.0))))
     assert len(sink.rows) == 1
     assert collector.audits.get_nowait().is_repeat
+
+
+SHARED = SharedKeys(b"g" * 32, b"r" * 32, b"u" * 32)
+
+
+def policy(role: LearnRole, shared: SharedKeys | None = SHARED, **settings: Any) -> Learned:
+    return Learned(LearnPolicy(role=role, shared=shared, **settings))
+
+
+async def test_rows_for_another_node_are_hashed_under_its_keys(
+    collector: Collector, sink: MemoryLabels
+) -> None:
+    await collector.take(seen())
+    await collector.take(seen(learned=policy("collect")))
+    own, sent = sink.rows
+    assert (own.hashed_for, sent.hashed_for) == (None, SHARED.id)
+    keys = Keys(b"", SHARED.group, SHARED.role, SHARED.user)
+    assert sent.cluster == cluster(keys, "Where is my order?") != own.cluster
+    assert (sent.group, sent.role) == (sent.cluster, role(keys, sent.cluster))
+
+
+async def test_rows_before_the_learner_was_heard_cannot_travel(
+    collector: Collector, sink: MemoryLabels
+) -> None:
+    await collector.take(seen(learned=policy("collect", None)))
+    await collector.take(seen())
+    early, own = sink.rows
+    assert (early.hashed_for, early.cluster) == ("", own.cluster)
+
+
+async def test_a_node_that_only_serves_keeps_nothing_of_what_it_forwards(
+    collector: Collector, sink: MemoryLabels
+) -> None:
+    await collector.take(seen(learned=policy("serve")))
+    assert sink.rows == []
+    local = seen(learned=policy("serve", audit_share=1.0), local=frozenset({0}))
+    await collector.take(local)
+    assert collector.audits.get_nowait().indexes == (0,)
+
+
+async def test_the_noise_of_an_upstream_is_measured_where_it_is_learned(
+    collector: Collector, sink: MemoryLabels
+) -> None:
+    await collector.take(seen(learned=policy("collect", twice_share=1.0)))
+    assert len(sink.rows) == 1
+    assert collector.audits.empty()
 
 
 @pytest.mark.parametrize(("probability", "label"), [(0.5, True), (0.49, False)])
