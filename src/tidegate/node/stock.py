@@ -166,8 +166,12 @@ class Stock:
         await check_here(bundle, encoder, open_static())
         versions = self._folder.versions(name)
         known = next((one for one in versions if _same(one, was)), None)
-        if known is not None:
+        if known is not None and self._is_whole(name, known):
             return Unpacked(self.read(name, known), was, is_new=False)
+        if known is not None:
+            _, files = renumbered(files, _number(known))
+            self._folder.mend(name, known, files)
+            return Unpacked(self.read(name, known), was, is_new=True)
         version = was
         if _number(was) in {_number(one) for one in versions}:
             version, files = renumbered(files, self._folder.next_number(name))

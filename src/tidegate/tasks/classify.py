@@ -88,7 +88,7 @@ def find(
     question: Question, fingerprint: str | None, tasks: Sequence[LoadedTask]
 ) -> LoadedTask | str:
     """Give the first task that covers the question, or the reason why the last one does not."""
-    reason = "no task of this route has a bundle"
+    reason = "no task of this route has a bundle that serves"
     for loaded in tasks:
         refusal = covers(question, fingerprint, loaded)
         if refusal is None:

@@ -141,7 +141,11 @@ def test_the_margin_of_this_processor_counts_before_the_encoder_too() -> None:
 
 
 def test_questions_settle_one_by_one() -> None:
-    sure, unsure, uncovered = loaded(), loaded(lead=0.1), "no task of this route has a bundle"
+    sure, unsure, uncovered = (
+        loaded(),
+        loaded(lead=0.1),
+        "no task of this route has a bundle that serves",
+    )
     found: list[LoadedTask | str] = [sure, unsure, uncovered]
 
     settled = first_look(embed, ask(questions=3), found, ASKED)

@@ -88,6 +88,42 @@ async def test_what_is_there_under_another_number_is_not_added_again(tmp_path: P
     assert len(there.all()) == 1
 
 
+@pytest.mark.parametrize("number", [1, 3])
+async def test_a_version_that_is_damaged_is_put_back_from_an_archive(
+    tmp_path: Path, number: int
+) -> None:
+    version, files = bundle(1)
+    there = stock(tmp_path, (version, files))
+    head = tmp_path / "bundles" / "support" / version / "head.npy"
+    head.write_bytes(b"x" + files["head.npy"][1:])
+
+    added = await there.unpack(archive(tmp_path / "a.tar", bundle(number)), NoEncoder())
+
+    assert (added.bundle.version, added.is_new) == (version, True)
+    assert await there.verify("support", version, NoEncoder()) == 0.0
+    assert there.all() == [("support", version)]
+    assert sorted(path.name for path in head.parent.parent.iterdir()) == [".lock", version]
+
+
+async def test_a_disk_that_is_full_leaves_a_damaged_version_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version, files = bundle(1)
+    there = stock(tmp_path, (version, files))
+    head = tmp_path / "bundles" / "support" / version / "head.npy"
+    head.write_bytes(b"x")
+    path = archive(tmp_path / "a.tar", (version, files))
+
+    def disk_full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", disk_full)
+    with pytest.raises(StateError, match="No space left"):
+        await there.unpack(path, NoEncoder())
+    assert head.read_bytes() == b"x"
+    assert there.all() == [("support", version)]
+
+
 async def test_a_number_that_is_taken_is_replaced_and_the_content_stays(tmp_path: Path) -> None:
     mine, theirs = bundle(1, seed=1), bundle(1, seed=2)
     there = stock(tmp_path, mine)

@@ -117,7 +117,7 @@ def test_without_a_covering_task_the_reason_is_found() -> None:
     assert find(QUEUE, WORDING, [loaded(questions=())]) == (
         "the wording is not the one that the bundle was made for"
     )
-    assert find(QUEUE, WORDING, []) == "no task of this route has a bundle"
+    assert find(QUEUE, WORDING, []) == "no task of this route has a bundle that serves"
 
 
 def test_a_choice_is_answered_in_the_order_of_the_client() -> None:

@@ -5,6 +5,7 @@ It keeps and gives back the content of files; what they mean is read by `bundles
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -116,6 +117,23 @@ class BundleFolder:
                         " unpack again."
                     )
                 write_whole_folder(target, files, mode=0o700)
+        except OSError as error:
+            raise _unusable(target, error) from error
+        return target
+
+    def mend(self, name: str, version: str, files: Mapping[str, bytes]) -> Path:
+        """Put a version that is damaged back as it was; whoever reads meanwhile finds it or none."""
+        target = self.path(name, version)
+        damaged = target.with_name(f".{version}.damaged")
+        mended = target.with_name(f".{version}.mended")
+        try:
+            with _lock(target.parent):
+                shutil.rmtree(damaged, ignore_errors=True)
+                shutil.rmtree(mended, ignore_errors=True)
+                write_whole_folder(mended, files, mode=0o700)
+                target.rename(damaged)
+                mended.rename(target)
+                shutil.rmtree(damaged, ignore_errors=True)
         except OSError as error:
             raise _unusable(target, error) from error
         return target
