@@ -122,7 +122,7 @@ class BundleFolder:
         return target
 
     def mend(self, name: str, version: str, files: Mapping[str, bytes]) -> Path:
-        """Put a version that is damaged back as it was; whoever reads meanwhile finds it or none."""
+        """Put a version that is damaged back as it was; who reads meanwhile finds it or none."""
         target = self.path(name, version)
         damaged = target.with_name(f".{version}.damaged")
         mended = target.with_name(f".{version}.mended")
