@@ -165,6 +165,11 @@ async def test_the_local_share_grows_and_answers_look_like_the_upstreams(
         assert answers[0][0] == "upstream"
         assert sources(answers).count("local") > 60
         assert sources(answers).count("upstream") == len(sorter.asked)
+        # Counted are those that clients got, not what a head thought before the form was known.
+        learning = gateway.node.parts.learning
+        await learning.tally.write()
+        (given,) = learning.guarantees.all_answers().values()
+        assert given >= sources(answers).count("local")
         right = 0
         for text, (source, answer) in zip(TEXTS, answers, strict=False):
             content = answer["choices"][0]["message"]["content"]

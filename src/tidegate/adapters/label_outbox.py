@@ -216,14 +216,6 @@ class LabelOutbox:
             (MOST_COUNTS,),
         )
 
-    def newest_count(self, owner: Owner) -> int:
-        """Give the number of the newest counts of one owner; it grows with each."""
-        [(newest,)] = self._select(
-            "SELECT coalesce(max(number), 0) FROM audits WHERE task = ? AND owner = ?",
-            (owner.task, owner.tenant),
-        ).fetchall()
-        return int(newest)
-
     def counted(
         self, owner: Owner, granted_at: float, after: int = 0
     ) -> list[tuple[int, AuditCount]]:

@@ -165,7 +165,7 @@ class Guarantee:
     """Fingerprint."""
     state: State
     reason: str
-    """Why it is in this state; empty when granted."""
+    """Why it is in this state; empty when granted and not renewed since."""
     mode: Mode
     loss: Loss
     unit: Unit

@@ -5,7 +5,7 @@ serves is told at once, and builds anew when it can.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -16,11 +16,12 @@ import numpy as np
 
 from tidegate.adapters.bundles.folder import BundleFolder
 from tidegate.adapters.stores.sqlite_guarantees import SqliteGuarantees
-from tidegate.adapters.stores.sqlite_labels import SqliteLabels
+from tidegate.adapters.stores.sqlite_labels import Marks, SqliteLabels
 from tidegate.config.configuration import Configuration
 from tidegate.domain.bundle import Bundle
 from tidegate.domain.guarantee import Grant, Guarantee
 from tidegate.domain.label import LabelRow, Owner
+from tidegate.domain.learn_policy import LearnPolicy
 from tidegate.domain.promise import DAY_S
 from tidegate.learning.attempts import begun, granted, renewed
 from tidegate.learning.audit_rows import AuditRows
@@ -90,14 +91,37 @@ class Held:
 
     bundle: Bundle
     watch: LossWatch
-    newest: int = 0
-    """Number of the newest row that it was held against."""
-    newest_count: int = 0
-    """Number of the newest counts of other nodes."""
+    marks: Marks = (0, 0)
+    """Up to where labels were read."""
     quiet: int = 0
     """Audited local answers since the audit share was last changed."""
     changed: str | None = None
     """What rows showed to have changed about their source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one look sees of all guarantees together."""
+
+    configuration: Configuration
+    policy: LearnPolicy
+    asked: frozenset[str]
+    """Upstreams that learning routes lead to."""
+    standing: Sequence[Guarantee]
+    warnings: Mapping[Grant, str]
+    answers: Mapping[Grant, int]
+    owners: Mapping[str, Owner] = field(default_factory=dict)
+    """Of labels, by key; none where nothing is learned any more."""
+    marks: Marks = (0, 0)
+    """Up to where there are labels."""
+
+    def owner(self, verdict: Guarantee) -> Owner | None:
+        """Tell whose labels a guarantee was tested on; None where it came from a file."""
+        return None if verdict.audit_share is None else self.owners.get(verdict.task)
+
+    def learns(self, owner: Owner) -> bool:
+        """Tell whether this node is the task's learner."""
+        return self.policy.role_of(owner.task) == "learn"
 
 
 @dataclass(slots=True)
@@ -123,8 +147,9 @@ class Overseer:
         async with self._looking:
             if self._is_closed:
                 return False
-            for verdict in await self._run(self.office.guarantees.standing):
-                change = await self._run(partial(self._judge, verdict, configuration))
+            sight = await self._run(lambda: self._see(configuration))
+            for verdict in sight.standing:
+                change = await self._run(partial(self._judge, verdict, sight))
                 if change is None:
                     continue
                 did = True
@@ -148,34 +173,52 @@ class Overseer:
         if self._store is not None:
             self._store.close()
 
-    def _judge(self, verdict: Guarantee, configuration: Configuration) -> Change | None:
+    def _see(self, configuration: Configuration) -> Sight:
+        """Read once what is looked at for each of them."""
+        guarantees = self.office.guarantees
+        standing = guarantees.standing()
+        learning = [route for route in configuration.routes if route.learns]
+        sight = Sight(
+            configuration,
+            policy_of(configuration),
+            frozenset(target.upstream for route in learning for target in route.targets),
+            standing,
+            guarantees.warnings() if standing else {},
+            guarantees.all_answers() if standing else {},
+        )
+        if not learning or all(one.audit_share is None for one in standing):
+            return sight
+        store = self._opened()
+        owners = {owner.key: owner for owner in store.questions()}
+        return replace(sight, owners=owners, marks=store.marks())
+
+    def _judge(self, verdict: Guarantee, sight: Sight) -> Change | None:
         """Decide about one guarantee and write it down; None: it stands as it is."""
         now = self.office.clock.now()
-        why = self._against(verdict, configuration)
+        why = self._against(verdict, sight)
         if why is not None:
             return self._end(verdict, "suspended", why)
         if now < verdict.granted_at - SLEWED_S:
             # Nothing that comes now could be told from what came before the grant.
             return self._end(verdict, "expired", "the clock went back to before it was granted")
-        answers = self.office.guarantees.answers(verdict.grant)
-        if is_due(verdict, now + self._early_s(verdict, configuration), answers):
-            return self._renew(verdict, configuration, answers)
-        return self._attend(verdict, configuration)
+        owner = sight.owner(verdict)
+        early_s = EARLY_S if owner is None or sight.learns(owner) else 0.0
+        if is_due(verdict, now + early_s, sight.answers.get(verdict.grant, 0)):
+            return self._renew(verdict, sight)
+        return self._attend(verdict, sight)
 
-    def _attend(self, verdict: Guarantee, configuration: Configuration) -> Change | None:
+    def _attend(self, verdict: Guarantee, sight: Sight) -> Change | None:
         """Raise the audit share when labels begin to speak against it, lower it when they do not.
 
         Another share begins another sample, also where the operator has changed it. Elsewhere than
         at its learner a task has the share that the learner says.
         """
         held = self._held.get(verdict.grant)
-        owner = None if held is None else self._owner(verdict, configuration)
-        if held is None or owner is None or verdict.audit_share is None:
-            return None
-        if policy_of(configuration).role_of(owner.task) != "learn":
+        owner = sight.owner(verdict)
+        if held is None or owner is None or not sight.learns(owner):
             return None
         after = attention(verdict, held.watch.evidence, held.quiet)
-        share = audit_share(configuration.learning.audit_share, after.alarms)
+        share = audit_share(sight.policy.audit_share, after.alarms)
         if after == verdict and share == verdict.audit_share:
             return None
         is_other = share != verdict.audit_share
@@ -194,28 +237,20 @@ class Overseer:
         why = f"the audit share of `{verdict.task}` is {share:g} now"
         return Change(verdict.grant, why, is_end=False)
 
-    def _early_s(self, verdict: Guarantee, configuration: Configuration) -> float:
-        """Give the seconds before its end at which a guarantee is renewed, where it can be here."""
-        is_learned = verdict.audit_share is not None
-        owner = self._owner(verdict, configuration) if is_learned else None
-        learns = owner is None or policy_of(configuration).role_of(owner.task) == "learn"
-        return EARLY_S if learns else 0.0
-
-    def _renew(
-        self, verdict: Guarantee, configuration: Configuration, answers: int
-    ) -> Change | None:
+    def _renew(self, verdict: Guarantee, sight: Sight) -> Change | None:
         """Let it stand for longer where audit rows since show it anew, else end it.
 
         What that costs, and why it may be done: `learning/renewal.py`.
         """
         guarantees, now = self.office.guarantees, self.office.clock.now()
+        answers = sight.answers.get(verdict.grant, 0)
         old = f"it has given {answers:,} answers"
         if answers < verdict.expires_after_answers:
             old = f"it is {(now - verdict.tested_until) / DAY_S:.1f} days old"
-        owner = None if verdict.audit_share is None else self._owner(verdict, configuration)
+        owner = sight.owner(verdict)
         if owner is None:
             return self._end(verdict, "expired", f"{old}; no audit rows can renew it")
-        if policy_of(configuration).role_of(owner.task) != "learn":
+        if not sight.learns(owner):
             if answers < verdict.expires_after_answers:
                 old = "its learner has not confirmed it in time"
             return self._end(verdict, "expired", f"{old}; only its learner can renew it")
@@ -231,7 +266,7 @@ class Overseer:
         if levels is None:
             bad = f"{old}; {len(rows)} audit rows since do not show {verdict.own.alpha:g} anew"
             return self._end(verdict, "expired", bad)
-        promise = promise_of(configuration, owner, self._opened().questions()[owner])
+        promise = promise_of(sight.configuration, owner, self._opened().questions()[owner])
         again = replace(
             verdict,
             reason=f"renewed: {old}",
@@ -248,16 +283,15 @@ class Overseer:
         announce(self.office.log, again)
         return Change(verdict.grant, f"the guarantee of `{verdict.task}` was renewed", is_end=False)
 
-    def _against(self, verdict: Guarantee, configuration: Configuration) -> str | None:
+    def _against(self, verdict: Guarantee, sight: Sight) -> str | None:
         """Tell what speaks against a guarantee."""
-        warning = self.office.guarantees.warning(verdict.task, verdict.granted_at)
-        if warning is not None or verdict.audit_share is None:
+        warning = sight.warnings.get(verdict.grant)
+        owner = sight.owner(verdict)
+        if warning is not None or owner is None:
             return warning
-        owner = self._owner(verdict, configuration)
-        if owner is None:
-            return None
-        gone = self._another_source(verdict, owner, configuration)
-        held = None if gone is not None else self._hold(verdict, owner)
+        # Other nodes have names of their own for the upstream of their learner.
+        gone = lost_source(verdict.labels, sight.asked) if sight.learns(owner) else None
+        held = None if gone is not None else self._hold(verdict, owner, sight)
         if held is None or held.changed is not None:
             return gone if held is None else held.changed
         if not held.watch.is_alarmed:
@@ -267,28 +301,7 @@ class Overseer:
             f" more than {verdict.own.alpha:g} allows"
         )
 
-    def _owner(self, verdict: Guarantee, configuration: Configuration) -> Owner | None:
-        """Tell whose labels a guarantee was tested on; None where nothing is learned any more."""
-        if not any(route.learns for route in configuration.routes):
-            return None
-        owners = {owner.key: owner for owner in self._opened().questions()}
-        return owners.get(verdict.task)
-
-    def _another_source(
-        self, verdict: Guarantee, owner: Owner, configuration: Configuration
-    ) -> str | None:
-        """Tell that the upstream is not asked any more; other nodes have their own names for it."""
-        if policy_of(configuration).role_of(owner.task) != "learn":
-            return None
-        asked = {
-            target.upstream
-            for route in configuration.routes
-            if route.learns
-            for target in route.targets
-        }
-        return lost_source(verdict.labels, asked)
-
-    def _hold(self, verdict: Guarantee, owner: Owner) -> Held | None:
+    def _hold(self, verdict: Guarantee, owner: Owner, sight: Sight) -> Held | None:
         """Hold what came since the last look against a guarantee; see `learning/drift.py`.
 
         The first look takes all rows since the grant, so nothing has to survive a restart.
@@ -303,11 +316,10 @@ class Overseer:
                 one: known for one, known in self._held.items() if one.task != verdict.task
             }
             self._held[verdict.grant] = held
+        if held.marks == sight.marks:
+            return held
         news = self._opened().news(
-            owner,
-            verdict.encoder,
-            since=verdict.granted_at,
-            after=(held.newest, held.newest_count),
+            owner, verdict.encoder, since=verdict.granted_at, after=held.marks
         )
         for _, row in news.rows:
             changed = changed_source(verdict.labels, row.upstream, row.model)
@@ -319,7 +331,7 @@ class Overseer:
         for is_wrong in in_order(own, others):
             held.watch = observe_loss(held.watch, is_wrong)
         held.quiet += sum(row.time > verdict.share_since for _, row, _ in answered)
-        held.newest, held.newest_count = news.newest, news.newest_count
+        held.marks = news.marks
         return held
 
     def _recent(self, verdict: Guarantee, owner: Owner) -> AuditRows:

@@ -161,13 +161,11 @@ class SqliteGuarantees:
                 (task, granted_at, reason),
             )
 
-    def warning(self, task: str, granted_at: float) -> str | None:
-        """Give why the guarantee granted then should not stand; None where nobody warned."""
+    def warnings(self) -> dict[Grant, str]:
+        """Give all warnings by the guarantee that they are about."""
         with _reading():
-            found = self._connection.execute(
-                "SELECT reason FROM warnings WHERE task = ? AND granted_at = ?", (task, granted_at)
-            ).fetchone()
-        return None if found is None else str(found[0])
+            found = self._connection.execute("SELECT task, granted_at, reason FROM warnings")
+            return {Grant(task, granted_at): reason for task, granted_at, reason in found}
 
     def count(self, worker: int, given: Mapping[Grant, tuple[int, int]]) -> None:
         """Add answers that a worker gave, each with how many more count until it says otherwise.
@@ -193,13 +191,15 @@ class SqliteGuarantees:
 
     def answers(self, grant: Grant) -> int:
         """Count the answers under a guarantee, of all workers; rather too many than too few."""
+        return self.all_answers().get(grant, 0)
+
+    def all_answers(self) -> dict[Grant, int]:
+        """Count them under each guarantee."""
         with _reading():
-            [(count,)] = self._connection.execute(
-                "SELECT coalesce(sum(given + ahead), 0) FROM answers"
-                " WHERE task = ? AND granted_at = ?",
-                (grant.task, grant.granted_at),
-            ).fetchall()
-        return int(count)
+            found = self._connection.execute(
+                "SELECT task, granted_at, sum(given + ahead) FROM answers GROUP BY task, granted_at"
+            )
+            return {Grant(task, granted_at): count for task, granted_at, count in found}
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -124,6 +124,10 @@ _OLDEST_BEYOND = """
 _QUESTION = msgspec.json.Decoder(Question).decode
 
 
+Marks = tuple[int, int]
+"""Number of a row, and of counts of other nodes: what is stored later has greater ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class News:
     """What was stored since the last look, each with its number."""
@@ -131,8 +135,7 @@ class News:
     rows: Sequence[tuple[int, LabelRow]]
     counts: Sequence[tuple[int, AuditCount]]
     """What other nodes counted, each with the row that it came after."""
-    newest: int
-    newest_count: int
+    marks: Marks
 
 
 class SqliteLabels:
@@ -238,14 +241,22 @@ class SqliteLabels:
         )
         return [self._codec.row(row) for row in found]
 
-    def news(self, owner: Owner, encoder: str, *, since: float, after: tuple[int, int]) -> News:
-        """Give what came after a row and counts of these numbers, under a grant of `since`.
+    def marks(self) -> Marks:
+        """Tell up to where there are rows, and counts of other nodes."""
+        [(row, count)] = self._select(
+            "SELECT (SELECT coalesce(max(number), 0) FROM labels),"
+            " (SELECT coalesce(max(number), 0) FROM audits)"
+        ).fetchall()
+        return row, count
 
-        Both as of one moment, so that what comes later has later numbers.
+    def news(self, owner: Owner, encoder: str, *, since: float, after: Marks) -> News:
+        """Give what came after these marks, under a grant of `since`.
+
+        All as of one moment, so that what comes later has later numbers.
         """
         number, count = after
         with self._snapshot():
-            [(newest,)] = self._select("SELECT coalesce(max(number), 0) FROM labels").fetchall()
+            marks = self.marks()
             rows = self._select(
                 f"SELECT number, {COLUMNS} FROM labels"  # noqa: S608 - a constant
                 " WHERE number > ? AND task = ? AND owner = ? AND encoder = ? AND time > ?"
@@ -253,13 +264,9 @@ class SqliteLabels:
                 (number, owner.task, owner.tenant, encoder, since),
             ).fetchall()
             counts = self.outbox.counted(owner, since, count)
-            newest_count = self.outbox.newest_count(owner)
-        return News(
-            rows=tuple((place, self._codec.row(row)) for place, *row in rows),
-            counts=tuple(counts),
-            newest=max(newest, number),
-            newest_count=max(newest_count, count),
-        )
+        read = [(place, self._codec.row(row)) for place, *row in rows]
+        # A purge can have taken the newest away; numbers are given once.
+        return News(read, counts, (max(marks[0], number), max(marks[1], count)))
 
     def find(self, row_id: str) -> LabelRow | None:
         """Give one row, labelled or pending."""

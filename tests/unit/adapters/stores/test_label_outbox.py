@@ -97,7 +97,6 @@ def test_a_report_that_comes_twice_is_counted_once(store: SqliteLabels) -> None:
     assert not store.outbox.count(REPORT)
     assert store.outbox.counted(OWNER, 7.0) == [(1, COUNT)]
     assert store.outbox.counted(OWNER, 8.0) == []
-    assert store.outbox.newest_count(OWNER) == 1
 
 
 def test_a_purge_for_the_learner_spares_what_comes_after_it(store: SqliteLabels) -> None:
