@@ -56,10 +56,13 @@ def describe(folder: Path, given: Described = AS_IT_IS) -> Manifest:
             manifest.dimensions,
         )
     found: Manifest = msgspec.structs.replace(manifest, **changes)
-    if found.allowed_dimensions[-1] != found.dimensions or min(found.allowed_dimensions) < 1:
+    wrong = next(
+        (one for one in found.allowed_dimensions if not 1 <= one <= found.dimensions), None
+    )
+    if wrong is not None:
         raise EncoderUnusable(
             f"the vectors of `{folder}` have {found.dimensions} components; they can be cut to"
-            f" lengths below that, not to {found.allowed_dimensions[-1]}"
+            f" lengths below that, not to {wrong}"
         )
     return found
 

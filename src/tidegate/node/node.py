@@ -193,7 +193,9 @@ class Node:
         """Tell what works; nothing of this keeps a node that answers from serving."""
         health = self.parts.journal.health()
         parts = {"journal": "ok" if health.is_well else health.last_error or "records were lost"}
-        parts["encoder"] = f"ok, golden vectors off by {self.parts.encoder.off_by:.1g}"
+        off_by = self.parts.encoder.off_by
+        checked = "no golden vectors" if off_by is None else f"golden vectors off by {off_by:.1g}"
+        parts["encoder"] = f"ok, {checked}"
         parts |= {f"task {name}": why for name, why in self.built.unserved.items()}
         tasks = self.generations.current.tasks
         parts |= {

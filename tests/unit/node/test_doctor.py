@@ -92,6 +92,7 @@ def test_this_machine_is_measured(tmp_path: Path) -> None:
     found = diagnose(machine(), EncoderSource(), tmp_path, threads=3)
 
     assert found.encoder is not None
+    assert found.encoder.deviation is not None
     assert found.encoder.deviation <= found.encoder.allowed
     assert set(found.encoder.milliseconds) == {8, 32, 128}
     assert found.encoder.static_microseconds > 0

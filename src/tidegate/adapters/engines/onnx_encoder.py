@@ -125,9 +125,9 @@ class OnnxEncoder:
         return self._opened.has_exact_sums
 
     @property
-    def off_by(self) -> float:
-        """How far golden vectors were off on this processor when it was checked."""
-        return self._opened.off_by
+    def off_by(self) -> float | None:
+        """How far golden vectors were off here when it was checked; None: it has none."""
+        return self._opened.off_by if self._opened.manifest.golden else None
 
     def open(self) -> None:
         """Load the files; raises EncoderMismatch when they are missing or not those listed."""

@@ -138,9 +138,20 @@ def test_what_decides_a_vector_decides_the_fingerprint(tmp_path: Path, given: De
     changed.close()
 
 
-def test_lengths_beyond_the_vector_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(EncoderUnusable, match="they can be cut to"):
-        OnnxEncoder(built(tmp_path), OnnxEncoderSettings(), Described(shorter=(0,))).open()
+@pytest.mark.parametrize("length", [0, WIDTH + 1, 99])
+def test_lengths_beyond_the_vector_are_refused(tmp_path: Path, length: int) -> None:
+    given = Described(shorter=(4, length))
+    with pytest.raises(EncoderUnusable, match=f"they can be cut to.* not to {length}$"):
+        OnnxEncoder(built(tmp_path), OnnxEncoderSettings(), given).open()
+
+
+async def test_a_folder_without_golden_vectors_says_nothing_of_a_deviation(tmp_path: Path) -> None:
+    opened = OnnxEncoder(exported(tmp_path), OnnxEncoderSettings())
+    opened.open()
+    opened.check()
+
+    assert opened.off_by is None
+    opened.close()
 
 
 def truncate(folder: Path) -> None:
