@@ -60,6 +60,9 @@ PURGES = (
     """,
 )
 
+FOREIGN = ("CREATE TABLE foreign_rows (row_id TEXT PRIMARY KEY)",)
+"""Rows whose hashes are under another node's keys: their roles are not those given here."""
+
 _REPORT = msgspec.json.Decoder(AuditReport).decode
 _GONE = "SELECT row_id FROM outbox EXCEPT SELECT row_id FROM labels"
 
@@ -84,6 +87,19 @@ class LabelOutbox:
             "INSERT OR IGNORE INTO outbox VALUES (?, ?)",
             [(row.row_id, row.hashed_for) for row in rows if row.hashed_for is not None],
         )
+        connection.executemany(
+            "INSERT OR IGNORE INTO foreign_rows VALUES (?)",
+            [(row.row_id,) for row in rows if row.hashed_for],
+        )
+
+    def has_foreign(self, owner: Owner) -> bool:
+        """Tell whether rows of an owner are hashed under another node's keys."""
+        found = self._select(
+            "SELECT 1 FROM foreign_rows JOIN labels USING (row_id)"
+            " WHERE labels.task = ? AND labels.owner = ? LIMIT 1",
+            (owner.task, owner.tenant),
+        )
+        return found.fetchone() is not None
 
     def waiting(self, most: int, *, but: Sequence[tuple[str, str]] = ()) -> list[Waiting]:
         """Give the oldest rows that wait, but for those of these tasks and tenants."""
@@ -151,6 +167,10 @@ class LabelOutbox:
                 " (SELECT rowid FROM reports ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
                 (most_reports,),
             ).rowcount
+            connection.execute(
+                "DELETE FROM foreign_rows WHERE row_id IN"
+                " (SELECT row_id FROM foreign_rows EXCEPT SELECT row_id FROM labels)"
+            )
             connection.execute(
                 "INSERT INTO dropped VALUES (0, ?)"
                 " ON CONFLICT DO UPDATE SET count = count + excluded.count",

@@ -161,7 +161,7 @@ class LearnerDesk:
                     "`disagreed` is at most `accepted`, and that at most `seen`.",
                     param=f"counts[{place}]",
                 )
-        report = AuditReport(f"{identity.key_id}/{body.id}", owner, counts)
+        report = AuditReport(body.id, owner, counts)
         return CountsTaken(is_new=await self.intake.count(report, body.question))
 
     async def purge(self, identity: Identity, body: PurgeBody) -> PurgeDone:

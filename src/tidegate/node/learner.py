@@ -147,6 +147,10 @@ class Learner:
         marks = store.fits(wish.owner)
         last = marks[-1] if marks else None
         seen = self._seen.get(wish.owner)
+        if seen is not None and counts.useful < seen.useful:
+            # Some were purged, or grew too old: what was refused then may do now.
+            del self._seen[wish.owner]
+            seen = None
         progress = Progress(
             counts,
             fit_at_last=max(last.fit_rows if last else 0, seen.fit if seen else 0),
@@ -162,6 +166,12 @@ class Learner:
         """Fit, and grant what the test rows allow; gives why what serves is to be built anew."""
         self._seen[wish.owner] = counts
         store, key = self._opened(), wish.owner.key
+        if store.outbox.has_foreign(wish.owner):
+            raise FitError(
+                f"Labels of `{key}` were collected here for another learner, under its keys, so a"
+                " text could fit and test. Begin anew: tidegate labels purge --only-here --tenant"
+                " NAME; or restore the learner's backup here."
+            )
         rows = store.rows(wish.owner, texts.encoder)
         said = fitting(rows, store.answers.stated(wish.owner, texts.encoder))
         made = material([*rows, *said], options(wish.question))

@@ -19,12 +19,14 @@ from tidegate.errors import MalformedAnswer
 from tidegate.wire.typed import decode_request
 
 MOST_ROWS = 500
-MOST_COUNTS = 1_000
+MOST_COUNTS = 100
+"""Strata of one report, each of as many audits as one look at the outbox takes, with room."""
 
 _Hash = Annotated[bytes, Meta(min_length=8, max_length=64)]
 _Name = Annotated[str, Meta(min_length=1, max_length=256)]
 _Finite = Annotated[float, Meta(ge=-1e15, le=1e15)]
 _Share = Annotated[float, Meta(ge=0, le=1)]
+_Few = Annotated[int, Meta(ge=0, le=1_000)]
 _Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 
 
@@ -74,9 +76,9 @@ class CountBody(msgspec.Struct, frozen=True, kw_only=True):
     bundle: Annotated[str, Meta(min_length=1, max_length=64)]
     granted_at: _Finite
     stratum: Annotated[str, Meta(max_length=128)]
-    seen: _Count
-    accepted: _Count
-    disagreed: _Count
+    seen: _Few
+    accepted: _Few
+    disagreed: _Few
 
 
 class CountsBody(msgspec.Struct, frozen=True, kw_only=True):

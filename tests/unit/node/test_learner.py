@@ -87,6 +87,21 @@ async def test_contradictory_labels_end_without_a_grant(bench: Bench) -> None:
     assert bench.rebuilt == []
 
 
+async def test_labels_that_were_collected_for_another_node_are_not_fitted(bench: Bench) -> None:
+    bench.labels.add(rows(400))
+    bench.labels.add([replace(rows(1, first=900)[0], hashed_for="keys of another node")])
+    await bench.learner.round()
+    ((_, refused),) = [one for one in bench.log.events if one[0] == "learn.refused"]
+    assert "tidegate labels purge --only-here" in str(refused["error"])
+    assert bench.bundles.versions(OWNER.key) == ()
+
+    bench.labels.purge(Purge(tenant="acme"))
+    await bench.learner.round()
+    bench.labels.add(rows(400, first=1_000))
+    await bench.learner.round()
+    assert len(bench.bundles.versions(OWNER.key)) == 1
+
+
 async def test_one_class_is_never_fitted(bench: Bench) -> None:
     bench.labels.add([replace(row, label="order") for row in rows(400)])
     assert not await bench.learner.round()

@@ -17,7 +17,7 @@ from tidegate.adapters.label_answers import TABLE, LabelAnswers
 from tidegate.adapters.label_audits import TABLE as AUDIT_CALLS
 from tidegate.adapters.label_audits import LabelAudits
 from tidegate.adapters.label_codec import COLUMNS, INTO, RowCodec
-from tidegate.adapters.label_outbox import PURGES, LabelOutbox
+from tidegate.adapters.label_outbox import FOREIGN, PURGES, LabelOutbox
 from tidegate.adapters.label_outbox import TABLES as OUTBOX_TABLES
 from tidegate.adapters.sealing import TenantKeys
 from tidegate.adapters.sqlite_file import Migration, open_file, open_for_reading
@@ -101,6 +101,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     OUTBOX_TABLES,
     AUDIT_CALLS,
     PURGES,
+    FOREIGN,
 )
 
 _FIT_BEYOND = """
