@@ -358,6 +358,7 @@ class Overseer:
             ledger = renewed(guarantees.ledger(verdict.task), now)
         if not guarantees.succeed(verdict, ended, ledger):
             return None
+        self._held.pop(verdict.grant, None)
         announce(self.office.log, ended)
         return Change(verdict.grant, why, is_end=True)
 
