@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tidegate.adapters.encoder_files import Pooling
-from tidegate.errors import EncoderUnusable
+from tidegate.errors import EncoderUnusable, EngineError
 
 IDS = "input_ids"
 MASK = "attention_mask"
@@ -42,6 +42,24 @@ class _Runtime(Session, Protocol):
     def get_inputs(self) -> Sequence[_Node]: ...
 
     def get_outputs(self) -> Sequence[_Node]: ...
+
+
+class _Told:
+    """A graph whose failures while it runs are errors of an engine."""
+
+    def __init__(self, runtime: Session, path: Path, refusals: tuple[type[Exception], ...]) -> None:
+        self._runtime = runtime
+        self._path = path
+        self._refusals = refusals
+
+    def run(
+        self, outputs: Sequence[str], inputs: Mapping[str, NDArray[np.int64]], /
+    ) -> Sequence[NDArray[np.float32]]:
+        try:
+            return self._runtime.run(outputs, inputs)
+        except self._refusals as error:
+            reason = str(error).partition("\n")[0][:300]
+            raise EngineError(f"`{self._path}` failed while it ran: {reason}") from error
 
 
 class _Pooled:
@@ -76,7 +94,8 @@ def open_session(path: Path, pooling: Pooling, *, sums: Sums) -> Session:
     options = SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    # What goes wrong is an exception as well; only what ends the process is printed besides.
+    options.log_severity_level = 4
     # The file is fused already; the level above would only add layouts for one processor.
     options.graph_optimization_level = GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     if sums == "exact":
@@ -98,7 +117,7 @@ def open_session(path: Path, pooling: Pooling, *, sums: Sums) -> Session:
             f"`{path}` cannot be run: {reason}. Is the file whole, and does it need operators that"
             " this onnxruntime lacks?"
         ) from error
-    return _fitted(cast("_Runtime", opened), path, pooling)
+    return _Told(_fitted(cast("_Runtime", opened), path, pooling), path, refusals)
 
 
 def _fitted(runtime: _Runtime, path: Path, pooling: Pooling) -> Session:

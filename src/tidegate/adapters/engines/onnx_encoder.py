@@ -4,6 +4,7 @@ A run holds one window of one text and no padding, so a vector never depends on 
 int8 takes one scale per run). Runs happen in threads (encoder_queue.py), off the event loop.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -149,11 +150,11 @@ class OnnxEncoder:
         slower exact kernels are taken.
         """
         vector = self.encode_here(UNFAMILIAR).vector
-        if len(vector) != self.dimensions or not np.isfinite(vector).all():
+        if len(vector) != self.dimensions:
             raise EncoderUnusable(
-                f"`{self._folder}` gives {len(vector)} components, {self.dimensions} are expected,"
-                " or some that are no numbers: its weights may hold NaN"
+                f"`{self._folder}` gives {len(vector)} components, {self.dimensions} are expected"
             )
+        self._check_last_token()
         deviation = self.deviation()
         opened = self._state = replace(self._opened, off_by=deviation)
         if deviation <= LARGEST_DEVIATION:
@@ -169,6 +170,17 @@ class OnnxEncoder:
                 f" `{self._folder}` promises (off by {deviation:.2g}, allowed"
                 f" {LARGEST_DEVIATION:g}); install the locked version of onnxruntime"
             )
+
+    def _check_last_token(self) -> None:
+        """Refuse a graph that is not of the tokenizer's model: it would fail on some texts only."""
+        known = self._opened.tokenizer.get_vocab_size()
+        try:
+            self._opened.session.run(["e"], {"input_ids": np.array([[known - 1]], np.int64)})
+        except EngineError as error:
+            raise EncoderUnusable(
+                f"`{self._folder}`: its tokenizer knows {known} tokens, and its graph has nothing"
+                " for the last of them; take both from the same model"
+            ) from error
 
     async def encode(
         self, text: str, deadline: float | None = None, *, wants: Wants = "vector"
@@ -224,6 +236,10 @@ def _encode(
         runs.append(opened.session.run(names, {"input_ids": np.array([window.ids], np.int64)}))
     spans = _own_spans([len(window.ids) - SPECIAL for window in windows])
     vectors = _frozen(np.concatenate([run[0] for run in runs]))
+    if not math.isfinite(float(vectors.sum())):
+        raise EncoderUnusable(
+            f"`{opened.manifest.name}` gave a vector of what is no number: its weights may hold NaN"
+        )
     encoding = Encoding(
         vectors[0], SPECIAL + sum(end - start for start, end in spans), is_truncated
     )

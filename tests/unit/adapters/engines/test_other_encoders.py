@@ -15,7 +15,7 @@ from tidegate.adapters.encoder_files import MANIFEST
 from tidegate.adapters.encoder_folder import Described
 from tidegate.adapters.engines.encoder_build.build import Job, build_encoder
 from tidegate.adapters.engines.onnx_encoder import OnnxEncoder, OnnxEncoderSettings
-from tidegate.errors import EncoderMismatch, EncoderUnusable
+from tidegate.errors import EncoderMismatch, EncoderUnusable, EngineError
 
 TEXT = "where is my parcel"
 TABLE = np.random.default_rng(3).normal(size=(len(WORDS), WIDTH)).astype(np.float32)
@@ -197,6 +197,31 @@ async def test_an_input_that_nobody_can_give_is_named(tmp_path: Path) -> None:
 async def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(EncoderUnusable, match="may hold NaN"):
         await vector(exported(tmp_path / "model", table=np.full_like(TABLE, np.nan)))
+
+
+async def test_a_token_whose_weights_are_no_numbers_gives_no_vector(tmp_path: Path) -> None:
+    table = TABLE.copy()
+    table[WORDS.index("refund")] = np.nan
+    folder = exported(tmp_path / "model", table=table)
+
+    with pytest.raises(EncoderUnusable, match="may hold NaN"):
+        await vector(folder, "my refund")
+
+
+async def test_a_graph_with_fewer_tokens_than_the_tokenizer_is_refused(tmp_path: Path) -> None:
+    folder = exported(tmp_path / "model", table=TABLE[:-1])
+
+    with pytest.raises(EncoderUnusable, match=r"knows \d+ tokens.*from the same model"):
+        await vector(folder)
+
+
+async def test_a_graph_that_fails_while_it_runs_is_an_engines_error(tmp_path: Path) -> None:
+    encoder = OnnxEncoder(exported(tmp_path, table=TABLE[:4]), OnnxEncoderSettings())
+    encoder.open()
+
+    with pytest.raises(EngineError, match="failed while it ran"):
+        await encoder.encode("my refund")
+    encoder.close()
 
 
 async def test_vectors_of_another_length_are_refused(tmp_path: Path) -> None:
