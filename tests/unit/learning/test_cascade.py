@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tidegate.learning.audit_rows import AuditRows
+from tidegate.learning.audit_rows import AuditRows, part
 from tidegate.learning.cascade import (
     MOST_LOSS,
     Rows,
@@ -117,7 +117,7 @@ def audited(scores: Float64, is_wrong: Bools) -> AuditRows:
 def calibrating(*, static_is_as_good: bool) -> tuple[AuditRows, AuditRows]:
     """Rows of which the encoder is wrong in one of fifty, the least sure ones."""
     draw = np.random.default_rng(4)
-    sure = draw.random(500)
+    sure = draw.random(1_000)
     encoder = audited(sure, sure < 0.02)
     return audited(sure, sure < (0.02 if static_is_as_good else 0.3)), encoder
 
@@ -139,8 +139,16 @@ def test_a_worse_static_head_settles_only_what_it_is_as_good_at() -> None:
 
 def test_a_static_head_that_is_wrong_everywhere_or_sees_nothing_settles_nothing() -> None:
     static, encoder = calibrating(static_is_as_good=True)
-    wrong = audited(static.scores, np.ones(500, dtype=np.bool_))
-    blind = audited(np.full(500, -np.inf), static.is_wrong)
+    wrong = audited(static.scores, np.ones(1_000, dtype=np.bool_))
+    blind = audited(np.full(1_000, -np.inf), static.is_wrong)
 
     assert choose_first(wrong, encoder, 0.02) is None
     assert choose_first(blind, encoder, 0.02) is None
+
+
+def test_too_few_rows_to_tell_leave_all_to_the_encoder() -> None:
+    static, encoder = calibrating(static_is_as_good=True)
+    few = [part(rows, np.arange(1_000) < 300) for rows in (static, encoder)]
+
+    assert choose_first(few[0], few[1], 0.02) is None
+    assert choose_first(few[0], few[1], 0.05) is not None
