@@ -27,6 +27,11 @@ class Watch:
         """Answer no more under a guarantee, at once and in every generation."""
         self._revoked[grant.task] = grant.granted_at
 
+    def restore(self, grant: Grant) -> None:
+        """Answer under it again: it was only not confirmed in time."""
+        if self._revoked.get(grant.task) == grant.granted_at:
+            del self._revoked[grant.task]
+
     def allows(self, promised: Iterable[Grant]) -> bool:
         """Tell whether an answer may be given that was made under these guarantees."""
         return not any(self._revoked.get(one.task) == one.granted_at for one in promised)

@@ -126,6 +126,10 @@ class Node:
         """Answer no more under a guarantee, in no generation; does not wait for a change."""
         self.parts.learning.watch.revoke(grant)
 
+    async def restore(self, grant: Grant) -> None:
+        """Answer again under a guarantee that was revoked, once a generation has it."""
+        self.parts.learning.watch.restore(grant)
+
     async def prepare(self, configuration: Configuration, number: int) -> Prepared:
         """Read and check everything beside what serves; raises TidegateError."""
         parts = self.parts

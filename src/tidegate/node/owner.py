@@ -32,6 +32,8 @@ class Reach:
     """How what the owner of the state decides comes to those who serve."""
 
     revoke: Revoke
+    restore: Revoke
+    """Takes back a revocation, where the same guarantee holds again."""
     rebuild: Rebuild
 
 

@@ -170,6 +170,9 @@ class Pulling:
         if here is not None and here.state == "granted" and guarantee.state != "granted":
             # Building anew may have to wait for something else; this may not.
             await self.reach.revoke(here.grant)
+        if here is not None and here.grant == guarantee.grant and guarantee.state == "granted":
+            # It was only not confirmed in time, or has been renewed since.
+            await self.reach.restore(guarantee.grant)
         self.ties.told.pop(key, None)
         self.ties.log.event(
             f"exchange.{guarantee.state}",

@@ -58,7 +58,7 @@ async def running_node(
         learner = start_learner(
             stack, upkeep, owner, lambda: node.built.configuration, node.rebuild, texts
         )
-        reach = Reach(node.revoke, node.rebuild)
+        reach = Reach(node.revoke, node.restore, node.rebuild)
         overseer = start_overseer(stack, upkeep, owner, lambda: node.built.configuration, reach)
         parts.learning.look, parts.learning.learn = overseer.round, learner.round
         node.exchange = start_exchange(

@@ -55,6 +55,13 @@ class Revoke(msgspec.Struct, frozen=True, tag="revoke"):
     granted_at: float
 
 
+class Restore(msgspec.Struct, frozen=True, tag="restore"):
+    """Answer under it again, once a generation has it."""
+
+    task: str
+    granted_at: float
+
+
 class Abandon(msgspec.Struct, frozen=True, tag="abandon"):
     """Drop what was prepared, if anything: the reload was refused."""
 
@@ -85,7 +92,7 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
 
 
 Order: TypeAlias = (
-    Begin | Serve | Prepare | Adopt | Revoke | Abandon | Look | Cover | Uncover | Stop
+    Begin | Serve | Prepare | Adopt | Revoke | Restore | Abandon | Look | Cover | Uncover | Stop
 )
 
 

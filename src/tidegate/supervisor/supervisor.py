@@ -44,6 +44,7 @@ from tidegate.supervisor.messages import (
     Prepare,
     Refused,
     Report,
+    Restore,
     Revoke,
     Serve,
     Stop,
@@ -183,6 +184,10 @@ class Supervisor:
                     self._lose(member, str(error))
 
         await asyncio.gather(*(one(member) for member in self._present()))
+
+    async def restore(self, grant: Grant) -> None:
+        """Have all workers answer again under a guarantee that was revoked."""
+        await self._tell_all(Restore(grant.task, grant.granted_at))
 
     async def in_flight(self) -> int:
         """Count the requests under way in all workers."""
@@ -396,7 +401,7 @@ async def running_supervisor(
         start_learner(
             stack, upkeep, owner, lambda: node.configuration, node.rebuild, node.golden_texts
         )
-        reach = Reach(node.revoke, node.rebuild)
+        reach = Reach(node.revoke, node.restore, node.rebuild)
         overseer = start_overseer(stack, upkeep, owner, lambda: node.configuration, reach)
 
         node.exchange = start_exchange(

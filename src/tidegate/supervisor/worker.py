@@ -54,6 +54,7 @@ from tidegate.supervisor.messages import (
     Ready,
     Refused,
     Report,
+    Restore,
     Revoke,
     Serve,
     Stop,
@@ -61,7 +62,7 @@ from tidegate.supervisor.messages import (
     Uncover,
 )
 
-_ToNode: TypeAlias = Serve | Prepare | Adopt | Revoke | Abandon | Look | Cover | Uncover
+_ToNode: TypeAlias = Serve | Prepare | Adopt | Revoke | Restore | Abandon | Look | Cover | Uncover
 """Orders to a worker that has a node."""
 
 _SETTINGS = ConfigError | StateError | BundleError | MissingExtra
@@ -156,6 +157,8 @@ class Worker:
                 self._adopt(node, order.generation)
             case Revoke():
                 await node.revoke(Grant(order.task, order.granted_at))
+            case Restore():
+                await node.restore(Grant(order.task, order.granted_at))
             case Abandon():
                 node.reload_error = order.why
                 await self._drop_prepared(node)

@@ -19,6 +19,15 @@ def test_what_was_revoked_answers_no_more_in_any_generation() -> None:
     assert not watch.allows((GRANTED.grant,))
 
 
+def test_what_is_confirmed_again_answers_again() -> None:
+    watch = Watch()
+    watch.revoke(GRANTED.grant)
+    watch.restore(replace(GRANTED, granted_at=1.0).grant)
+    assert not watch.allows((GRANTED.grant,))
+    watch.restore(GRANTED.grant)
+    assert watch.allows((GRANTED.grant,))
+
+
 def test_a_later_grant_of_the_same_task_answers_again_whatever_the_clock_says() -> None:
     watch = Watch()
     watch.revoke(GRANTED.grant)

@@ -101,7 +101,7 @@ class Bench:
 
     def new_overseer(self) -> Overseer:
         """An overseer as after a restart."""
-        reach = Reach(self.revoke, self.rebuild)
+        reach = Reach(self.revoke, self.restore, self.rebuild)
         office = Office(
             self.clock, self.open_labels, self.guarantees, self.bundles, reach, self.log
         )
@@ -138,6 +138,9 @@ class Bench:
 
     async def revoke(self, grant: Grant) -> None:
         self.revoked.append(grant)
+
+    async def restore(self, grant: Grant) -> None:
+        self.revoked.remove(grant)
 
     @property
     def verdict(self) -> Guarantee | None:

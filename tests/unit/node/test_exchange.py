@@ -58,6 +58,7 @@ class Edge:
         self.labels = self.open_labels()
         self.rebuilt: list[str] = []
         self.revoked: list[Grant] = []
+        self.restored: list[Grant] = []
         self.bench = Bench(folder / "texts")
         self.configured = collecting(folder)
         self.ties = Ties(
@@ -70,7 +71,9 @@ class Edge:
             lambda: self.configured,
             lambda _configured, _configuration: learner,
         )
-        self.pulling = Pulling(self.ties, self.bench.texts, Reach(self.revoke, self.rebuild))
+        self.pulling = Pulling(
+            self.ties, self.bench.texts, Reach(self.revoke, self.restore, self.rebuild)
+        )
         self.sending = Sending(self.ties)
 
     def open_labels(self) -> SqliteLabels:
@@ -82,6 +85,9 @@ class Edge:
 
     async def revoke(self, grant: Grant) -> None:
         self.revoked.append(grant)
+
+    async def restore(self, grant: Grant) -> None:
+        self.restored.append(grant)
 
     @property
     def verdict(self) -> Guarantee | None:
@@ -257,6 +263,16 @@ async def test_a_renewal_comes_over_and_what_has_given_its_answers_does_not(
     edge.learner.has = offers(replace(renewed, reason="still the same"))
     await edge.pulling.pull()
     assert edge.verdict.state == "expired"
+
+
+async def test_what_was_not_confirmed_in_time_is_answered_under_again(edge: Edge, hub: Hub) -> None:
+    await edge.pulling.pull()
+    assert edge.verdict is not None
+    edge.guarantees.save(replace(edge.verdict, state="expired", reason="not confirmed"))
+    edge.learner.has = offers(replace(hub.verdict, reason="back"))
+    await edge.pulling.pull()
+    assert edge.verdict.state == "granted"
+    assert edge.restored == [hub.verdict.grant]
 
 
 async def test_a_looser_guarantee_than_asked_for_is_declined(edge: Edge) -> None:
