@@ -22,6 +22,7 @@ from tests.e2e.teacher import (
 )
 from tests.e2e.waiting import until
 from tidegate.cli.labels_at import writable_labels
+from tidegate.cli.learned_at import learned_at
 from tidegate.cli.purging import carried_out, purge_of
 from tidegate.domain.identity import DEFAULT_SCOPES
 from tidegate.domain.label import LabelRow, Owner
@@ -102,6 +103,9 @@ async def test_a_forwarded_call_becomes_a_label_at_the_learner(tmp_path: Path) -
         await ask(pair.hub, TEXTS[:1])
         await settled(pair.hub)
         assert (await rows_of(pair.hub))[-1].cluster == there[0].cluster
+        (told,) = learned_at(pair.edge.node.parts.paths)
+        assert (told.stage, told.labels) == ("collecting", 5)
+        assert "learns for this one" in told.why
         assert await waiting(pair.edge) == 0
 
 

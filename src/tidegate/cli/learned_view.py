@@ -89,6 +89,9 @@ def learned_states(
             guarantees.ledger(owner.key).attempts,
             saved.get((owner.task, owner.tenant), Saved()),
         )
+        if verdict is None and labels.outbox.has_foreign(owner):
+            why = "the node that learns for this one has said nothing yet"
+            state = msgspec.structs.replace(state, why=why)
         if verdict is not None and verdict.state == "granted":
             state = msgspec.structs.replace(
                 state,
