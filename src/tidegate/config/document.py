@@ -150,8 +150,10 @@ class _Builder:
             raise _TooMuch(f"nested deeper than {_MAX_DEPTH} levels")
         match node:
             case yaml.MappingNode():
+                self._check_tag(node, path, "map")
                 return self._mapping(node.value, path)
             case yaml.SequenceNode():
+                self._check_tag(node, path, "seq")
                 return self._sequence(node.value, path)
             case yaml.ScalarNode():
                 return self._scalar(node, path)
@@ -197,8 +199,12 @@ class _Builder:
             case "float":
                 return self._real(text, path)
             case _:
-                self._document.report(path, f"the tag `{node.tag}` is not supported; remove it")
+                self._check_tag(node, path, "str")
                 return text
+
+    def _check_tag(self, node: yaml.Node, path: Path, usual: str) -> None:
+        if node.tag != f"{_TAG}{usual}":
+            self._document.report(path, f"the tag `{node.tag}` is not supported; remove it")
 
     def _whole(self, text: str, path: Path) -> Value:
         if len(text) > _MAX_DIGITS:

@@ -79,6 +79,8 @@ def test_a_key_that_stands_twice_names_both_lines() -> None:
         (b"a: *gone\n", "1: found undefined alias 'gone'"),
         (b"a: !!python/object:os.system x\n", "1: the tag `tag:yaml.org,2002:python/object"),
         (b"a: !env HOME\n", "1: the tag `!env` is not supported"),
+        (b"a:\n  b: !!python/object:os.system {}\n", "2: the tag `tag:yaml.org,2002:python/object"),
+        (b"a: !secret [x]\n", "1: the tag `!secret` is not supported"),
         (b"? [1]\n: 2\n", "1: a key must be a text"),
         (b"a: .inf\n", "1: `a` is .inf; give a finite number"),
         (b"a: .nan\n", "1: `a` is .nan"),
