@@ -4,7 +4,7 @@ Failures are values here, because routing decides what follows from them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -257,6 +257,15 @@ def outcome_of(error: UpstreamError) -> Outcome:
             return "rate_limited"
         return "rejected" if is_rejection(error) else "error_status"
     return _OUTCOMES.get(type(error), "malformed")
+
+
+def told(attempts: Sequence[Attempt]) -> str:
+    """Say who was asked and what came of it, with the status where there was one."""
+    parts = (
+        f"`{one.target}` {one.outcome}{'' if one.status is None else f' {one.status}'}"
+        for one in attempts
+    )
+    return ", ".join(parts)
 
 
 def is_rejection(error: UpstreamStatus) -> bool:

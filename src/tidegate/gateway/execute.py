@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tidegate.domain.plan import Attempt, Candidate, Outcome, Plan
 from tidegate.domain.request import Request
 from tidegate.errors import DeadlineExceeded, InvalidRequest, NoAnswer, UpstreamError
-from tidegate.gateway.dispatch import Dispatch, Failed, Opened, Succeeded
+from tidegate.gateway.dispatch import Dispatch, Failed, Opened, Succeeded, told
 from tidegate.gateway.record import Draft
 from tidegate.gateway.settle import lost, unseen
 from tidegate.ports.clock import Clock
@@ -149,5 +149,4 @@ def _no_answer(
         return DeadlineExceeded("an upstream", draft.allowed_s)
     if step.reason == "policy":
         return NoAnswer("policy", f"No tier may answer `{draft.request.model}`.")
-    tried = ", ".join(f"`{attempt.target}` {attempt.outcome}" for attempt in draft.attempts)
-    return NoAnswer("failed", f"No tier answered: {tried}.", last=last)
+    return NoAnswer("failed", f"No tier answered: {told(draft.attempts)}.", last=last)

@@ -16,7 +16,7 @@ from tidegate.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from tidegate.gateway.dispatch import outcome_of
+from tidegate.gateway.dispatch import outcome_of, told
 from tidegate.gateway.passed_record import PassedDraft, used_by
 from tidegate.ports.clock import Clock
 from tidegate.ports.http import HttpAnswer
@@ -132,5 +132,4 @@ def _was_asked(error: UpstreamError) -> bool:
 
 def no_answer(draft: PassedDraft, last: UpstreamError) -> NoAnswer:
     """Say that nothing that was tried had an answer."""
-    tried = ", ".join(f"`{attempt.target}` {attempt.outcome}" for attempt in draft.attempts)
-    return NoAnswer("failed", f"No tier answered: {tried}.", last=last)
+    return NoAnswer("failed", f"No tier answered: {told(draft.attempts)}.", last=last)

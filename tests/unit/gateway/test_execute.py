@@ -149,6 +149,13 @@ async def test_an_empty_plan_is_a_refusal_by_policy() -> None:
     assert raised.value.reason == "policy"
 
 
+async def test_an_outage_says_who_was_asked_and_with_which_status_it_refused() -> None:
+    far = FakeUpstream("far", FAR, [UpstreamStatus("far", 529)])
+    draft = a_draft(a_generation(near(UpstreamMalformed("near", "no")), far))
+    with pytest.raises(NoAnswer, match="`near` malformed, `far` error_status 529"):
+        await executor().whole(BOTH, draft)
+
+
 async def test_the_child_span_is_new_for_each_call() -> None:
     far = FakeUpstream(outcomes=[UpstreamError("far", "no"), answer()])
     parent = f"00-{'a' * 32}-{'b' * 16}-01"
