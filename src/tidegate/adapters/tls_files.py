@@ -50,8 +50,8 @@ def _context(files: TlsFiles) -> ssl.SSLContext:
         context.load_cert_chain(files.certificate, files.key, password="")
     except ssl.SSLError as error:
         raise ConfigError(
-            f"`{files.certificate}` and `{files.key}` cannot be used ({error.reason}); give a"
-            " certificate and its own key, both in PEM, the key without a passphrase"
+            f"`{files.certificate}` and `{files.key}` cannot be used: {error.reason or error}; give"
+            " a certificate and its own key, both in PEM, the key without a passphrase"
         ) from error
     except OSError as error:
         missing = files.key if files.certificate.is_file() else files.certificate

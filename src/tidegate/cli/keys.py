@@ -14,13 +14,18 @@ app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
 State = Annotated[Path | None, typer.Option("--state", help="State directory.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+_DEFAULT = "`chat`, `embeddings`, `decisions`, `models`."
+_UNNAMED_TENANT = "default"
+"""Of a configuration without `tenants`."""
+_ID_WIDTH = 14
+
 
 @app.command()
 def create(
     tenant: Annotated[str, typer.Option(help="Tenant that the key speaks for.")],
     scope: Annotated[
         list[str] | None,
-        typer.Option(help="What the key may do; repeat for more. Default: all but `debug`."),
+        typer.Option(help="What the key may do; repeat for more. Default: " + _DEFAULT),
     ] = None,
     role: Annotated[
         Literal["client", "node"], typer.Option(help="`node`: for another Tidegate.")
@@ -60,6 +65,8 @@ def create(
         return
     typer.echo(key)
     typer.echo(f"Key {row.identity.key_id} of tenant {tenant}. It is not shown again.", err=True)
+    if tenant != _UNNAMED_TENANT:
+        typer.echo(f"Nodes take it where `tenants` in their file names `{tenant}`.", err=True)
 
 
 @app.command("list")
@@ -71,11 +78,14 @@ def list_keys(state: State = None, json: Json = False) -> None:
     if json:
         _print_json([_shown(row) for row in rows])
         return
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from tidegate.cli.screen import put
 
-    table = Table("id", "tenant", "role", "scopes", "created", "expires", "state", "note")
+    # Whole at any width: it is what `keys revoke` takes.
+    table = Table(Column("id", no_wrap=True, min_width=_ID_WIDTH))
+    for title in ("tenant", "role", "scopes", "created", "expires", "state", "note"):
+        table.add_column(title)
     now = time.time()
     for row in rows:
         who = row.identity

@@ -108,8 +108,13 @@ def sum_records(
 def _paths(state: Path | None) -> "StatePaths":
     from tidegate.adapters.stores.state_directory import StatePaths
     from tidegate.config.load import default_state_directory
+    from tidegate.errors import StateError
 
-    return StatePaths(state or default_state_directory())
+    if state is None:
+        return StatePaths(default_state_directory())
+    if not state.is_dir():
+        raise StateError(f"there is no state directory `{state}`; give --state as the node has it")
+    return StatePaths(state)
 
 
 def _records(paths: "StatePaths") -> "AbstractContextManager[SqliteLedger]":

@@ -33,6 +33,14 @@ def test_a_key_with_a_passphrase_is_refused_without_asking(tmp_path: Path) -> No
         ServerTls(TlsFiles(certificate, locked))
 
 
+def test_what_is_no_certificate_is_refused_in_words(tmp_path: Path) -> None:
+    certificate, key = self_signed(tmp_path, "gate.example")
+    certificate.write_text("broken")
+    with pytest.raises(ConfigError, match=r"cannot be used: \S+ .*both in PEM") as told:
+        ServerTls(TlsFiles(certificate, key))
+    assert "None" not in str(told.value)
+
+
 @pytest.mark.parametrize("missing", ["fullchain.pem", "privkey.pem"])
 def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
     files = TlsFiles(*self_signed(tmp_path, "gate.example"))

@@ -69,3 +69,18 @@ def test_mistakes_are_told_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="no key `k-1`"):
         run("revoke", "k-1", "--state", str(tmp_path))
     assert not (tmp_path / "keys.json").exists()
+
+
+def test_a_key_of_a_tenant_that_has_to_be_named_says_where(tmp_path: Path) -> None:
+    at = ("--state", str(tmp_path))
+    named = CliRunner().invoke(app, ["create", "--tenant", "acme", *at])
+    assert "`tenants`" in named.stderr
+    assert "`acme`" in named.stderr
+    assert "`tenants`" not in CliRunner().invoke(app, ["create", "--tenant", "default", *at]).stderr
+
+
+def test_ids_are_whole_in_a_narrow_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = json.loads(created(tmp_path, "--json"))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    assert row["id"] in run("list", "--state", str(tmp_path))

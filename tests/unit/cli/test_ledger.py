@@ -59,8 +59,13 @@ def test_a_pipe_gets_every_word_whole(state: Path) -> None:
 
 
 def test_it_works_without_a_node_ever_having_run(tmp_path: Path) -> None:
-    assert run("tail", "--json", state=tmp_path / "none") == ""
-    assert run("sum", "--json", state=tmp_path / "none") == "[]\n"
+    def told(*arguments: str) -> str:
+        at = {"XDG_STATE_HOME": str(tmp_path / "none")}
+        result = CliRunner().invoke(app, arguments, env=at, catch_exceptions=False)
+        return result.stdout
+
+    assert told("tail", "--json") == ""
+    assert told("sum", "--json") == "[]\n"
     assert not (tmp_path / "none").exists()
 
 
@@ -147,3 +152,11 @@ def test_a_follower_gives_each_record_once_while_it_wanders_into_the_ledger(
     assert seen == ["r0", "r1", "r2", "r3"]
     ledger.close()
     written.close()
+
+
+@pytest.mark.parametrize(
+    "verb", [("tail",), ("tail", "-f"), ("show", "r1"), ("sum", "--by", "tier")]
+)
+def test_a_state_directory_that_is_not_there_is_told(tmp_path: Path, verb: tuple[str, ...]) -> None:
+    with pytest.raises(StateError, match=r"no state directory .*--state"):
+        run(*verb, state=tmp_path / "mistyped")
