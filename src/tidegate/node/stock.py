@@ -149,15 +149,23 @@ class Stock:
         self.read(name, version)
         return to_archive(self._folder.read(name, version))
 
-    async def take(self, content: bytes, where: str, encoder: Reader) -> Unpacked:
-        """Do with an archive in memory what `unpack` does with a file."""
-        return await self._add(from_archive(content, where), where, encoder)
+    async def take(
+        self, content: bytes, where: str, encoder: Reader, *, name: str, content_hash: str
+    ) -> Unpacked:
+        """Do with an archive in memory what `unpack` does with a file, if it is the one meant."""
+        files = from_archive(content, where)
+        told, version = named(files, where)
+        if told != name or unpack(files, name=told, version=version).content_hash != content_hash:
+            raise BundleError(f"{where} is `{told}` {version} and not what was meant for `{name}`")
+        return await self._add(files, where, encoder)
 
     def version_of(self, name: str, content_hash: str) -> str | None:
         """Give the version with this content, if it is here and whole."""
         for version in self._folder.versions(name):
-            if content_hash.startswith(version.partition("-")[2]) and self._is_whole(name, version):
-                return version
+            if not content_hash.startswith(version.partition("-")[2]):
+                continue
+            if self._is_whole(name, version):
+                return version if self.read(name, version).content_hash == content_hash else None
         return None
 
     async def _add(self, files: dict[str, bytes], where: str, encoder: Reader) -> Unpacked:

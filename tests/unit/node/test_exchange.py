@@ -206,6 +206,8 @@ async def test_another_bundle_than_the_one_granted_is_refused(edge: Edge, hub: H
     await edge.pulling.pull()
     assert edge.verdict is None
     assert edge.events() == ["exchange.bundle_refused"]
+    # Nor is it written down, where another task might take it for its newest.
+    assert edge.stock.all() == []
 
 
 async def test_a_learner_that_is_away_confirms_nothing(edge: Edge) -> None:
