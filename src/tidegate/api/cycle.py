@@ -75,6 +75,15 @@ class Cycle(RequestResponseCycle):
         else:
             raise RuntimeError(f"`{message['type']}` came out of turn")
 
+    @property
+    def lingers(self) -> bool:
+        """Whether the client still sends a body that nobody reads, to a connection that ends.
+
+        Closing before its end would reset the connection and take the answer from the client.
+        """
+        ends_here = self.response_complete and not self.keep_alive
+        return ends_here and self.more_body and self._left == 0
+
     def _is_under_way(self) -> bool:
         return self.response_started and not self.response_complete
 
@@ -120,7 +129,7 @@ class Cycle(RequestResponseCycle):
         if is_last:
             self.response_complete = True
             self.message_event.set()
-            if not self.keep_alive:
+            if not self.keep_alive and not self.lingers:
                 self.transport.close()
             self.on_response()
 

@@ -175,9 +175,11 @@ class BoundedProtocol(HttpToolsProtocol):
         )
 
     def on_message_complete(self) -> None:
-        """Let the handler have the whole body."""
+        """Let the handler have the whole body, or end a connection that waited for its end."""
         if not self.parser.should_upgrade():
             super().on_message_complete()
+        if isinstance(self.cycle, Cycle) and self.cycle.lingers:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """Hold the handler back, and see whether the client reads at all."""

@@ -1,4 +1,6 @@
+import asyncio
 import gzip
+import http.client
 import json
 from collections.abc import AsyncIterator, Mapping
 
@@ -177,6 +179,20 @@ async def test_a_body_over_the_limit_is_413_before_it_is_sent(gateway: Gateway) 
         answer = await raw.answer()
         assert answer.status == 413
         assert json.loads(answer.body)["error"]["code"] == "request_too_large"
+
+
+async def test_a_client_that_sends_all_before_it_reads_still_gets_the_413(gateway: Gateway) -> None:
+    def sent() -> tuple[int, bytes]:
+        link = http.client.HTTPConnection("127.0.0.1", gateway.node.port, timeout=20)
+        headers = {"authorization": f"Bearer {gateway.key}", "connection": "close"}
+        link.request("POST", "/v1/embeddings", b" " * (BODY_LIMIT + 8_000_000), headers)
+        with link.getresponse() as answer:
+            return answer.status, answer.read()
+
+    status, body = await asyncio.to_thread(sent)
+
+    assert status == 413
+    assert json.loads(body)["error"]["code"] == "request_too_large"
 
 
 async def test_a_chunked_body_over_the_limit_is_413_before_its_end(gateway: Gateway) -> None:
