@@ -182,7 +182,7 @@ def _state(
     return msgspec.structs.replace(
         state,
         stage="serving" if verdict.state == "granted" else verdict.state,
-        why=verdict.reason,
+        why="" if verdict.state == "granted" else verdict.reason,
         coverage=own.coverage,
         disagreement=own.errors / own.accepted if own.accepted else None,
         interval=(low, high),

@@ -104,7 +104,10 @@ def test_a_serving_task_shows_what_it_saves_and_how_soon_a_change_is_noticed(
 ) -> None:
     labels.add([a_label("1"), a_label("2", time=1_800_000_100.0)])
     with closing(SqliteGuarantees.open(paths.guarantees)) as guarantees:
-        guarantees.save(replace(GRANTED, task=OWNER.key, audit_share=0.02))
+        again = "renewed: it is 30.0 days old"
+        granted = replace(GRANTED, task=OWNER.key, audit_share=0.02, renewals=2, reason=again)
+        guarantees.save(granted)
+        guarantees.count(0, {granted.grant: (39_000, 1_000)})
     with closing(SqliteLedger.open(paths.ledger)) as ledger:
         local = a_record(
             "r1",
@@ -124,6 +127,9 @@ def test_a_serving_task_shows_what_it_saves_and_how_soon_a_change_is_noticed(
     assert low < 2 / 400 < high
     assert found["saved"] == {"calls": 1, "micro_usd": 70}
     assert found["detection_delay_s"] > 0
+    assert (found["answers_left"], found["renewals"], found["why"]) == (60_000, 2, "")
+    assert "or 60,000 answers; renewed 2 times" in run(paths, "tasks", "--learned")
+    assert again in run(paths, "tasks", "--history", OWNER.key)
     assert (found["noise_between"], found["noise"]) == (0.03, 0.015)
     told = " ".join(run(paths, "tasks", "--learned").split())
     assert "disagreement is with `central`, two of whose own answers differ in 3.0%" in told
