@@ -336,6 +336,14 @@ async def test_a_task_has_a_model_name_of_its_own(gateway: Gateway, far: Side) -
     assert far.calls == 0
     # It has no upstream: nobody is allowed to answer this.
     assert (open_one.status, open_one.code) == (403, "no_tier_allowed")
+    assert "the wording is not the one" in open_one.json()["error"]["message"]
+
+
+async def test_how_sure_a_head_was_is_not_told_where_nobody_may_answer(gateway: Gateway) -> None:
+    got = await gateway.send("decisions", decide(intent(), model="tidegate/unsure"))
+
+    assert got.status == 403
+    assert got.json()["error"]["message"] == "No tier may answer `tidegate/unsure`."
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])

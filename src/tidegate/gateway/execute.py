@@ -148,5 +148,7 @@ def _no_answer(
     if step.reason == "deadline":
         return DeadlineExceeded("an upstream", draft.allowed_s)
     if step.reason == "policy":
-        return NoAnswer("policy", f"No tier may answer `{draft.request.model}`.")
+        # Why no head looked helps whoever asked; how sure one was would be an oracle.
+        why = next((f": {one.reason}" for one in draft.questions if one.task is None), "")
+        return NoAnswer("policy", f"No tier may answer `{draft.request.model}`{why}.")
     return NoAnswer("failed", f"No tier answered: {told(draft.attempts)}.", last=last)
