@@ -7,6 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from tidegate.domain.question import ChoiceValue, Question
+from tidegate.domain.text import is_blank
 from tidegate.errors import FitError
 
 T = TypeVar("T")
@@ -146,8 +147,8 @@ def options(question: Question) -> tuple[ChoiceValue, ...]:
 
 
 def _checked(row: Row) -> Row:
-    if not row.text.strip():
-        raise FitError("`text` is empty")
+    if is_blank(row.text):
+        raise FitError("`text` is empty, or shows nothing")
     if row.label == "":
         raise FitError("`label` is empty")
     for name, value in (("family", row.family), ("region", row.region)):

@@ -17,6 +17,7 @@ from tidegate.domain.pattern import Pattern, compile_pattern
 from tidegate.domain.question import Decision, Option, Question
 from tidegate.domain.request import Decisions
 from tidegate.domain.route import ChatTemplate
+from tidegate.domain.text import is_blank
 from tidegate.errors import ConfigError
 
 OTHER = "(another answer)"
@@ -232,7 +233,7 @@ def _parted(
             return "the template does not match"
         start, end = found.span(1)
     text = content[max(start, 0) : max(end, 0)]
-    if not text.strip():
+    if is_blank(text):
         return "the text is empty"
     rest = {name: value for name, value in last.items() if name != "content"}
     fixed = {**rest, "form": is_list, "around": [content[:start], content[end:]]}

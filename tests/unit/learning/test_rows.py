@@ -34,6 +34,7 @@ def test_empty_lines_and_windows_line_ends_are_taken() -> None:
         ({"text": "one", "label": 3}, "Expected `bool | str | null`"),
         ({"text": None, "label": "a"}, "Expected `str`"),
         ({"text": "  \n", "label": "a"}, "`text` is empty"),
+        ({"text": "\u200b\x07", "label": "a"}, "`text` is empty, or shows nothing"),
         ({"text": "one", "label": ""}, "`label` is empty"),
         ({"text": "one", "label": "a", "family": ""}, "`family` is empty"),
         ({"text": "one", "label": "a", "region": ""}, "`region` is empty"),

@@ -91,6 +91,7 @@ def test_a_template_parts_the_text_from_the_wording() -> None:
         ({"schema": {"enum": ["only"]}}, "no enum"),
         ({"schema": {"enum": ["a", OTHER]}}, "reserved"),
         ({"text": "  "}, "empty"),
+        ({"text": "\u200b"}, "empty"),
         ({"text": None}, "no text"),
         ({"text": [{"type": "image_url", "image_url": {"url": "u"}}]}, "more than one text"),
         ({"messages": [{"role": "assistant", "content": "x"}]}, "more than one turn"),
