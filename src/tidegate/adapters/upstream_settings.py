@@ -52,6 +52,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             min_length=1,
             max_length=64,
             pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+            extra={"form": "letters, digits, `.`, `_` and `-`, not beginning with a sign"},
             description="Name by which routes, records and metrics call this upstream.",
         ),
     ]
@@ -59,6 +60,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         str,
         Meta(
             pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+            extra={"form": "an address such as https://host.example/v1, without a query or key"},
             description="Where it answers, with the version part of the path where it has one"
             " (`https://api.openai.com/v1`). No credentials in it. Clients cannot change it.",
         ),
@@ -98,6 +100,7 @@ class UpstreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         str,
         Meta(
             pattern=r"^(environment|none|http://\S+)$",
+            extra={"form": "`environment`, `none` or an address such as http://proxy.example:3128"},
             description="`environment` (default) follows HTTPS_PROXY, HTTP_PROXY and NO_PROXY,"
             " `none` connects directly, `http://HOST:PORT` names a proxy for this upstream alone.",
         ),

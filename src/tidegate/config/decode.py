@@ -220,7 +220,8 @@ class Decoder:
                         try:
                             msgspec.convert(value, _bounded(hint, (bound,)))
                         except msgspec.ValidationError as error:
-                            found.append(str(error))
+                            form = (one.extra or {}).get("form") if name == "pattern" else None
+                            found.append(f"give {form}" if form else str(error))
         return list(dict.fromkeys(found))
 
     def _tell(self, message: str, value: object, hint: object, path: Path) -> None:

@@ -52,6 +52,7 @@ class HttpsSinkSettings(_Sink, frozen=True, kw_only=True, tag_field="kind", tag=
         str,
         Meta(
             pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+            extra={"form": "an address such as https://records.example/in, without a query or key"},
             description="Where to post. `https`, or `http` to this machine alone.",
         ),
     ]

@@ -39,6 +39,7 @@ class TraceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         str,
         Meta(
             pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+            extra={"form": "an address such as https://otel.example:4318, without a query or key"},
             description="Where the collector takes them, such as `https://otel.example:4318`."
             " Without a path, `/v1/traces` is added. https, or a loopback address.",
         ),
@@ -66,6 +67,7 @@ class TraceSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         str,
         Meta(
             pattern=r"^(environment|none|http://[^\s@]+)$",
+            extra={"form": "`environment`, `none` or an address such as http://proxy.example:3128"},
             description="As for upstreams: `environment` (default), `none` or `http://HOST:PORT`.",
         ),
     ] = "environment"

@@ -465,3 +465,19 @@ def test_nothing_is_learned_from_an_upstream_that_could_not_be_audited() -> None
     assert "`credentials: operator`" in said
     configured(own + route % "false")
     configured(UPSTREAMS + route % "true")
+
+
+def test_a_form_is_told_in_words_and_what_stands_there_is_not() -> None:
+    here = told(
+        "node: {tier: pop, region: r, zone: z}\n"
+        "upstreams:\n"
+        '  - {name: "a b", kind: openai, base_url: "https://me:secret@far/v1", proxy: socks,\n'
+        "     tier: pop, region: r, zone: z}\n"
+        "tenants: [{name: -x}]\n"
+    )
+    assert "`upstreams[0].name`: give letters, digits" in here
+    assert "`upstreams[0].base_url`: give an address such as https://" in here
+    assert "`upstreams[0].proxy`: give `environment`, `none` or an address" in here
+    assert "`tenants[0].name`: give letters, digits" in here
+    assert "regex" not in here
+    assert "secret" not in here
