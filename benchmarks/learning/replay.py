@@ -6,9 +6,10 @@ block of requests: what is measured is what labels are worth, not how fast this 
 
 import asyncio
 import os
+import random
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,6 +44,8 @@ class Case:
     alpha: float
     noise: float
     seed: int
+    secret: int = 0
+    """Seed of the node's pepper, which decides which rows fit, calibrate and test."""
 
 
 @dataclass(slots=True)
@@ -77,12 +80,12 @@ class Outcome:
         return wrong / max(self.local, 1)
 
 
-def replay(case: Case, step: Callable[[int], None]) -> Outcome:
-    """Run one case; `step` gets the requests done after each block."""
-    return asyncio.run(_replay(case, step))
+def replay(case: Case) -> Outcome:
+    """Run one case."""
+    return asyncio.run(_replay(case))
 
 
-async def _replay(case: Case, step: Callable[[int], None]) -> Outcome:
+async def _replay(case: Case) -> Outcome:
     teacher = Teacher(
         {row.text: str(row.label) for row in case.rows}, noise=case.noise, seed=case.seed
     )
@@ -91,7 +94,7 @@ async def _replay(case: Case, step: Callable[[int], None]) -> Outcome:
         folder = Path(name)
         async with teaching(teacher) as url:
             configuration = _configuration(case, url)
-            key = _key(folder)
+            key = _key(folder, case.secret)
             async with (
                 running_node(configuration, folder, MemoryLog(), lambda: configuration) as node,
                 aiohttp.ClientSession() as http,
@@ -105,7 +108,6 @@ async def _replay(case: Case, step: Callable[[int], None]) -> Outcome:
                     await _learned(node)
                     if outcome.first_grant is None and node.generations.current.learned.tasks:
                         outcome.first_grant = start + len(block)
-                    step(len(block))
                 verdicts = await node.parts.learning.verdicts()
                 outcome.verdict = next(iter(verdicts.values()), None)
     outcome.calls = teacher.calls
@@ -197,9 +199,9 @@ def _configuration(case: Case, url: str) -> Configuration:
     return checked.configuration
 
 
-def _key(state: Path) -> str:
-    """Make a key as `tidegate keys create` does."""
-    keys = KeyFile(state / "keys.json", state / "pepper")
+def _key(state: Path, secret: int) -> str:
+    """Make a key as `tidegate keys create` does, but for where the pepper comes from."""
+    keys = KeyFile(state / "keys.json", state / "pepper", random.Random(secret).randbytes)
     key = make_key(os.urandom(RANDOM_BYTES))
     digest = hash_key(keys.load().pepper, key)
     identity = Identity(TENANT, key_id(digest), "client", frozenset(DEFAULT_SCOPES))

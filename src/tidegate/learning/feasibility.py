@@ -5,7 +5,7 @@ the test rows.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,7 +20,9 @@ NEAREST = 0.95
 MOST_ROWS = 1_000_000
 MOST_CANDIDATES = 16
 NOISE_LEVEL = 0.05
-"""The noise floor is named when its 95 % lower bound lies above alpha."""
+"""The noise floor is named as the reason when its 95 % lower bound lies above alpha."""
+FEWEST_PAIRS = 100
+"""Requests put to the upstream twice, from which on its upper bound says something, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,26 @@ def rows_needed(rates: Float64, aim: Aim) -> Integers:
         high = np.where(passes, middle, high)
         low = np.where(passes, low, middle)
     return high
+
+
+def with_floor(why: Infeasible, noise: NoiseFloor | None, alpha: float) -> Infeasible:
+    """Name the upstream's own noise beside a reason that it may lie behind.
+
+    It is likely where the estimate is above `alpha`, possible where only its upper bound is.
+    """
+    if noise is None or "noise floor" in why.reason:
+        return why
+    most = float(binomial.upper_bound(noise.disagreements, noise.pairs, NOISE_LEVEL))
+    is_likely = noise.from_usual > alpha
+    if not is_likely and (noise.pairs < FEWEST_PAIRS or most / 2.0 <= alpha):
+        return why
+    place = "is near or above that" if is_likely else "may be as large as that"
+    return replace(
+        why,
+        reason=f"{why.reason}; the upstream's noise floor {place}: two of its answers to one"
+        f" request differ in {noise.between_answers:.1%} of {noise.pairs} pairs (at most"
+        f" {most:.1%}), so one differs from its own usual one in about {noise.from_usual:.1%}",
+    )
 
 
 def _hopeless(rates: Float64, aim: Aim, noise: NoiseFloor | None) -> Infeasible:

@@ -17,7 +17,7 @@ from tidegate.learning.attempts import begun, choose_rows, granted, share
 from tidegate.learning.audit import CALIBRATE_SHARE, TEST_SHARE
 from tidegate.learning.audit_rows import AuditRows
 from tidegate.learning.drift import audit_share, tails
-from tidegate.learning.feasibility import Traffic
+from tidegate.learning.feasibility import Traffic, with_floor
 from tidegate.learning.grid import FEWEST_OF_STRATUM, Plan, Terms, prepare
 from tidegate.learning.guarantee import Verdict, verdict
 from tidegate.learning.schedule import is_ripe, ripe_at
@@ -252,22 +252,17 @@ def _waiting(counts: LabelCounts, promised: float, alpha: float, traffic: Traffi
     return Level(alpha, None, 0, 0, 0.0, 1.0, why)
 
 
-def _with_floor(why: Infeasible, terms: Terms) -> Infeasible:
-    """Name the upstream's own noise where that alone is as large as what is asked for."""
-    noise = terms.noise
-    if noise is None or noise.from_usual <= terms.alphas[-1] or "noise floor" in why.reason:
-        return why
-    return replace(
-        why,
-        reason=f"{why.reason}; the upstream's noise floor is near or above that: two of its answers"
-        f" to one request differ in {noise.between_answers:.1%} of {noise.pairs} pairs, so one"
-        f" differs from its own usual one in about {noise.from_usual:.1%}",
-    )
-
-
 def _untested(plan: Plan, terms: Terms, short: Infeasible | None) -> tuple[Level, ...]:
     return tuple(
-        Level(grid.aim.alpha, None, 0, 0, 0.0, 1.0, short or _with_floor(grid.otherwise, terms))
+        Level(
+            grid.aim.alpha,
+            None,
+            0,
+            0,
+            0.0,
+            1.0,
+            short or with_floor(grid.otherwise, terms.noise, terms.alphas[-1]),
+        )
         for grid in plan.grids
     )
 
