@@ -4,6 +4,8 @@ One question of 12 words to a node with one trained task, over HTTP on loopback;
 encoder that ships, fitted as `tidegate train` does it.
 
 - `http_p50_ms`, `http_p99_ms`: one client, keep-alive, cache off, request out to answer in.
+- `encoder_ms`: the encoder's pass over the same text alone, in this process, before and after the
+  rounds over HTTP: what the machine gave at that time, as it is most of `http_p50_ms`.
 - `head_ms`: the head of 151 labels with its n-gram channel and calibration, beside the encoder.
 - `clinc150_accuracy`, `banking77_accuracy`: share of rows in scope whose label is found, each row
   by a head that had not seen its fold.
@@ -14,6 +16,7 @@ encoder that ships, fitted as `tidegate train` does it.
 
 import statistics
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -26,6 +29,7 @@ from benchmarks.harness.run import Benchmark, main
 from benchmarks.heads import over_http
 from benchmarks.heads.intents import SETS
 from benchmarks.heads.quality import Bench, quality
+from tidegate.adapters.engines.onnx_encoder import OnnxEncoder
 from tidegate.domain.bundle import Calibration, Head, NgramChannel
 from tidegate.domain.encoding import Encoding
 from tidegate.node.training import bundled_encoder
@@ -42,6 +46,7 @@ GOALS = (
 ROUNDS = 7
 QUICK_ROUNDS = 5
 HEAD_RUNS = 500
+PASSES = 100
 BUSY_LABELS = 151
 """Of the head that is timed: that of CLINC150."""
 
@@ -64,10 +69,16 @@ def measure(options: Options, progress: Progress) -> Measured:
         found = {intents.name: quality(bench, intents) for intents in SETS}
         progress.step("time the head")
         head_ms = time_head(encoder.dimensions, rounds, options.seed)
+        before = [time_pass(encoder) for _ in range(rounds)]
         served = over_http.measure(options, encoder, progress, rounds=rounds)
+        after = [time_pass(encoder) for _ in range(rounds)]
     finally:
         encoder.close()
-    figures: dict[str, Figure] = {**served.figures, "head_ms": head_ms}
+    figures: dict[str, Figure] = {
+        **served.figures,
+        "encoder_ms": over_rounds([*before, *after]),
+        "head_ms": head_ms,
+    }
     for name, one in found.items():
         figures |= {
             f"{name}_accuracy": exactly(one.accuracy),
@@ -76,6 +87,11 @@ def measure(options: Options, progress: Progress) -> Measured:
             f"{name}_ece_to_null95": exactly(one.ece / one.ece_null95),
         }
     return Measured(figures, notes=[*(one.note for one in found.values()), *served.notes])
+
+
+def time_pass(encoder: OnnxEncoder) -> float:
+    """Milliseconds of the encoder alone, as median over runs."""
+    return _median_ms(lambda: encoder.encode_here(over_http.TEXT), PASSES)
 
 
 def time_head(dimensions: int, rounds: int, seed: int) -> Figure:
@@ -89,14 +105,19 @@ def time_head(dimensions: int, rounds: int, seed: int) -> Figure:
         ngrams=NgramChannel(SCHEME, generator.normal(size=(BUCKETS, BUSY_LABELS)).astype("f4")),
     )
     encoding = Encoding(generator.normal(size=dimensions).astype(np.float32), 14, False)
-    return over_rounds([_median_ms(head, encoding) for _ in range(rounds)])
+    return over_rounds(
+        [
+            _median_ms(lambda: score(head, over_http.TEXT, encoding), HEAD_RUNS)
+            for _ in range(rounds)
+        ]
+    )
 
 
-def _median_ms(head: Head, encoding: Encoding) -> float:
+def _median_ms(act: Callable[[], object], runs: int) -> float:
     took = []
-    for _ in range(HEAD_RUNS):
+    for _ in range(runs):
         began = time.perf_counter()
-        score(head, over_http.TEXT, encoding)
+        act()
         took.append(time.perf_counter() - began)
     return statistics.median(took) * 1e3
 
