@@ -14,6 +14,9 @@ from tidegate.domain.encoding import Encoding
 from tidegate.statistics import linear, ngrams
 from tidegate.statistics.calibration import probabilities
 
+Hashed = dict[tuple[str, int], list[int]]
+"""The buckets of one text, by scheme and number of buckets: heads that hash alike share them."""
+
 WORTH_IT = 0.5
 """Share of the matrix that must be asked for; below, products of single heads are cheaper."""
 ENOUGH = 2
@@ -45,19 +48,20 @@ class Heads:
             known = {}
         raw: Float32 | None = None
         said: Float32 | None = None
+        hashed: Hashed = {}
         if known:
             raw = linear.scores(self.weights, self.bias, _vectors(encoding, known.values()))
-            said = None if self.channel is None else _said(self.channel, text)
+            said = None if self.channel is None else _said(self.channel, text, hashed)
         scored = {}
         for key, head in asked.items():
             if raw is None or key not in known:
-                scored[key] = score(head, text, encoding)
+                scored[key] = _score(head, text, encoding, hashed)
                 continue
             own = _pooled(head, raw[..., self.rows[key]])
             if said is not None:
                 own += said[self.rows[key]]
             elif head.ngrams is not None:
-                own += _said(head.ngrams, text)
+                own += _said(head.ngrams, text, hashed)
             scored[key] = _calibrated(head, own)
         return scored
 
@@ -81,9 +85,13 @@ def fuse(heads: Mapping[str, Head]) -> Heads:
 
 def score(head: Head, text: str, encoding: Encoding) -> list[float]:
     """Give the calibrated probability of each label, in the head's order."""
+    return _score(head, text, encoding, {})
+
+
+def _score(head: Head, text: str, encoding: Encoding, hashed: Hashed) -> list[float]:
     raw = _pooled(head, linear.scores(head.weights, head.bias, _vectors(encoding, (head,))))
     if head.ngrams is not None:
-        raw += _said(head.ngrams, text)
+        raw += _said(head.ngrams, text, hashed)
     return _calibrated(head, raw)
 
 
@@ -119,8 +127,11 @@ def _pooled(head: Head, raw: Float32) -> Float32:
     return best
 
 
-def _said(channel: NgramChannel, text: str) -> Float32:
-    return ngrams.contribution(channel, ngrams.hashed(text, len(channel.weights)))
+def _said(channel: NgramChannel, text: str, hashed: Hashed) -> Float32:
+    key = channel.scheme, len(channel.weights)
+    if key not in hashed:
+        hashed[key] = ngrams.hashed(text, len(channel.weights))
+    return ngrams.contribution(channel, hashed[key])
 
 
 def _calibrated(head: Head, raw: Float32) -> list[float]:
